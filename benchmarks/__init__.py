@@ -1,0 +1,1 @@
+"""Measurements of the transport against its peers; `python -m benchmarks.transport`."""

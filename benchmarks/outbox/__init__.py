@@ -1,0 +1,1 @@
+"""Measures sending in the background, against django-post-office and django-mailer."""

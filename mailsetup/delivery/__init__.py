@@ -1,0 +1,1 @@
+"""Hands messages over: chooses the profile, composes, sends, and says what happened."""

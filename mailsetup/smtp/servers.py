@@ -1,0 +1,89 @@
+"""What a server offers, and what this process has learnt of it.
+
+An offer is believed for what it has shown to work. Until a pipelined envelope and a BDAT have
+succeeded once, messages go out so that a failure is always safe to repeat; a server that fails at
+what it offers is spoken to one command at a time, or without BDAT, for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final
+
+__all__ = ["Features", "Server", "forget", "server_for"]
+
+_DISTRUST: Final = 3600.0
+_MAX_SERVERS: Final = 256
+
+
+class Server:
+    """One server, as known from earlier connections."""
+
+    __slots__ = ("changes", "chunks", "no_chunking_until", "no_pipelining_until", "pipelines")
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.pipelines = False
+        self.chunks = False
+        self.no_pipelining_until = 0.0
+        self.no_chunking_until = 0.0
+
+    def distrust_pipelining(self) -> None:
+        """Speak one command at a time for an hour."""
+        self.changes += 1
+        self.pipelines = False
+        self.no_pipelining_until = monotonic() + _DISTRUST
+
+    def distrust_chunking(self) -> None:
+        """Use DATA for an hour."""
+        self.changes += 1
+        self.chunks = False
+        self.no_chunking_until = monotonic() + _DISTRUST
+
+
+_servers: dict[tuple[str, int], Server] = {}
+
+
+def server_for(host: str, port: int) -> Server:
+    """Return what is known of the server."""
+    key = (host.lower(), port)
+    known = _servers.get(key)
+    if known is None:
+        if len(_servers) >= _MAX_SERVERS:
+            _servers.clear()
+        known = _servers.setdefault(key, Server())
+    return known
+
+
+def forget() -> None:
+    """Forget all servers."""
+    _servers.clear()
+
+
+class Features:
+    """What one connection may use: offered in its EHLO, and not distrusted."""
+
+    __slots__ = (
+        "changes",
+        "chunking",
+        "eightbit",
+        "pipelining",
+        "size",
+        "sized",
+        "smtputf8",
+        "source",
+    )
+
+    def __init__(self, offers: Mapping[str, str], server: Server) -> None:
+        now = monotonic()
+        self.source = offers
+        self.changes = server.changes
+        self.sized = "size" in offers
+        limit = offers.get("size", "").strip()
+        # RFC 1870 section 4: 0, or no number, names no limit.
+        self.size = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 19 else 0
+        self.eightbit = "8bitmime" in offers
+        self.smtputf8 = "smtputf8" in offers
+        self.pipelining = "pipelining" in offers and now >= server.no_pipelining_until
+        self.chunking = self.pipelining and "chunking" in offers and now >= server.no_chunking_until

@@ -1,0 +1,63 @@
+"""The kills of `benchmarks.faults`, in their short form."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.faults.traps import Traps
+from benchmarks.postgres import programs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("database", "in_flight"), [("sqlite", 1), ("postgresql", 1), ("postgresql", 10)]
+)
+def test_killed_workers_lose_nothing_and_send_nothing_twice_unmarked(database, in_flight):
+    if database == "postgresql" and programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    command = [sys.executable, "-m", "benchmarks.faults", "--database", database]
+    command += ["--in-flight", str(in_flight)]
+    done = subprocess.run(
+        [*command, "--quick", "--json"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    for policy, one in found.items():
+        assert one["mails"] == 500
+        assert one["lost"] == one["stuck"] == one["unmarked"] == one["untold"] == []
+        assert one["set_aside"] == 0
+        # Two kills at each of three places leave a doubt.
+        assert one["in_doubt"] >= 6, policy
+    assert found["hold"]["twice"] == 0
+    assert found["hold"]["shown"] >= 6
+    assert found["resend"]["accepted"] == 500
+    assert 0 < found["resend"]["twice"] <= found["resend"]["in_doubt"]
+
+
+def test_one_is_caught_by_a_trap_and_stays_until_let_go(tmp_path):
+    traps = Traps(tmp_path)
+    assert not traps.spring("here", nth=0)
+    traps.set("here")
+    assert [traps.spring("here", nth=nth) for nth in (1, 2)] == [True, False]
+    assert traps.caught("here", 1) == {"nth": 1}
+    assert traps.holds("here")
+    assert not traps.take_back("here")
+    traps.clear("here")
+    assert not traps.holds("here")
+    traps.set("here")
+    assert traps.take_back("here")
+    assert not traps.spring("here", nth=3)
