@@ -77,6 +77,9 @@ def _kill_one(
             facts = lab.traps.caught(name, _WAIT)
             if facts is None and not lab.traps.take_back(name):
                 facts = lab.traps.caught(name, _WAIT)
+            if facts is None:
+                # All connections may offer what does not pass this place, and are kept.
+                lab.replace_worker()
             share = 5
         time.sleep(chance.uniform(0, 0.05))
         lab.kill(facts["pid"] if "pid" in facts else lab.owner(facts["port"]))

@@ -101,6 +101,11 @@ class Lab:
         self.workers.remove(worker)
         self.start_worker()
 
+    def replace_worker(self) -> None:
+        """Ask the oldest worker to end, and start another with connections of its own."""
+        _end(self.workers.pop(0))
+        self.start_worker()
+
     def owner(self, port: int) -> int:
         """Return the process ID of the worker whose connection has that local port."""
         inode = _inode(port, self.port)
@@ -117,12 +122,17 @@ class Lab:
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
-            try:
-                worker.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+            _end(worker)
         self.workers.clear()
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.terminate()
+    try:
+        worker.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _inode(local: int, remote: int) -> str:

@@ -31,7 +31,7 @@ def test_killed_workers_lose_nothing_and_send_nothing_twice_unmarked(database, i
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
