@@ -11,6 +11,7 @@ import hmac
 import logging
 import threading
 from datetime import timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Q
@@ -32,6 +33,15 @@ REFUSED_SECONDS = 60.0
 PROVEN_SECONDS = 60.0
 # How long a mail waits whose profile is missing, switched off, or has lost its password.
 UNUSABLE_SECONDS = 300.0
+# The columns of a profile whose mail nothing keeps back.
+_NOTHING_KEPT: Final[dict[str, Any]] = {
+    "stopped_at": None,
+    "stopped_reason": "",
+    "held_until": None,
+    "held_reason": "",
+    "failures": 0,
+    "kept_settings": "",
+}
 
 
 class Standing:
@@ -92,7 +102,9 @@ class Standing:
         seconds = account.time_to_open() + account.time_to_send(0)
         rows = ProfileState.objects.filter(slug=self.slug, held_until=self.state.held_until)
         until = timezone.now() + timedelta(seconds=seconds)
-        return bool(rows.update(held_until=until, kept_settings=self.mark))
+        forgotten = {} if self._is_unchanged(self.state) else _NOTHING_KEPT
+        values = {**forgotten, "held_until": until, "kept_settings": self.mark}
+        return bool(rows.update(**values))
 
     def may_sign_in(self, worker: str) -> bool:
         """Tell whether this worker may open connections that sign in.
@@ -136,17 +148,8 @@ class Standing:
         # Before that time is over: while mail goes out nobody has to wait for another's login.
         if is_clean and self._is_proven(PROVEN_SECONDS / 2):
             return
-        values = {
-            "login_settings": self.mark,
-            "login_at": now,
-            "held_until": None,
-            "held_reason": "",
-            "stopped_at": None,
-            "stopped_reason": "",
-            "failures": 0,
-            "refusals": 0,
-        }
-        self._write(**values)
+        signed_in = {"login_settings": self.mark, "login_at": now, "refusals": 0}
+        self._write(**_NOTHING_KEPT, **signed_in)
         self.let_others_sign_in()
 
     def hold(self, seconds: float, reason: str) -> None:
@@ -156,15 +159,15 @@ class Standing:
             seconds: how long.
             reason: why, a whole sentence.
         """
+        self._forget_other_settings()
         until = timezone.now() + timedelta(seconds=seconds)
         self._write(held_until=until, held_reason=reason, kept_settings=self.mark)
-        report(logging.WARNING, "The mail of the profile %s waits: %s", self.slug or "-", reason)
+        self._report_wait(reason)
 
     def out_of_reach(self, reason: str) -> None:
         """Let the profile's mail wait for a server that cannot be reached, ever longer."""
-        self._read()
-        same = self.state is not None and self.state.kept_settings == self.mark
-        failures = 1 + (self.state.failures if self.state and same else 0)
+        self._forget_other_settings()
+        failures = 1 + (self.state.failures if self.state else 0)
         until = timezone.now() + timedelta(seconds=retry.probe_delay(failures))
         self._write(
             failures=failures, held_until=until, held_reason=reason, kept_settings=self.mark
@@ -179,7 +182,7 @@ class Standing:
             error: what the server said.
         """
         reason = str(error)
-        self._read()
+        self._forget_other_settings()
         same = self.state is not None and self.state.login_settings == self.mark
         refusals = 1 + (self.state.refusals if self.state and same else 0)
         if refusals < MOST_REFUSALS:
@@ -192,6 +195,7 @@ class Standing:
                 held_reason=reason,
                 kept_settings=self.mark,
             )
+            self._report_wait(reason)
             return
         self._write(
             refusals=refusals,
@@ -210,6 +214,15 @@ class Standing:
                     sender=Message, profile=self.slug, reason=reason, error=error
                 )
 
+    def _report_wait(self, reason: str) -> None:
+        report(logging.WARNING, "The mail of the profile %s waits: %s", self.slug or "-", reason)
+
+    def _forget_other_settings(self) -> None:
+        """Take back what kept the mail of other settings, or these would be kept for its reason."""
+        rows = ProfileState.objects.filter(slug=self.slug)
+        rows.exclude(kept_settings__in=["", self.mark]).update(**_NOTHING_KEPT)
+        self._read()
+
     def _write(self, **values: object) -> None:
         ProfileState.write(self.slug, **values)
         self._read()
@@ -223,17 +236,7 @@ def resume(slug: str) -> bool:
     """
     kept = Q(stopped_at__isnull=False) | Q(held_until__isnull=False) | Q(refusals__gt=0)
     rows = ProfileState.objects.filter(kept, slug=slug)
-    return bool(
-        rows.update(
-            stopped_at=None,
-            kept_settings="",
-            stopped_reason="",
-            held_until=None,
-            held_reason="",
-            failures=0,
-            refusals=0,
-        )
-    )
+    return bool(rows.update(**_NOTHING_KEPT, refusals=0))
 
 
 def settings_mark(effective: Effective) -> str:

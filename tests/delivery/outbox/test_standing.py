@@ -74,6 +74,84 @@ def test_edit_of_the_password_ends_the_stop(profile, server, work):
     assert not Standing(effective.resolve()).is_stopped
 
 
+def change(**values):
+    """Edit the profile, as the form does; the password is typed again."""
+    row = SMTPProfile.objects.get()
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.set_password(values.get("password", PASSWORD))
+    row.save()
+
+
+def stop():
+    """Have the profile stopped, as two refused logins leave it."""
+    ProfileState.write(
+        "shop",
+        stopped_at=timezone.now(),
+        stopped_reason="The old reason.",
+        kept_settings=standing.settings_mark(effective.resolve()),
+        login_settings=standing.settings_mark(effective.resolve()),
+        refusals=2,
+        failures=3,
+    )
+
+
+def test_edit_ends_the_stop_though_the_server_is_away_then(profile, server, work):
+    port = profile.port
+    stop()
+    put(mail())
+    change(port=1)
+    work()
+    kept = Standing(effective.resolve())
+    assert (kept.is_stopped, kept.is_held, kept.state.failures) == (False, True, 1)
+    assert "The old reason." not in kept.state.held_reason
+    let_pass()
+    change(port=port)
+    assert work() == 1
+    assert states() == [State.SENT]
+
+
+def test_other_account_is_refused_twice_before_it_is_stopped(profile, server, work, caplog):
+    heard = []
+    profile_stopped.connect(lambda **told: heard.append(told), weak=False, dispatch_uid="test")
+    stop()
+    put(mail())
+    server.refuse_login = True
+    change(username="other@example.com")
+    try:
+        work()
+        kept = Standing(effective.resolve())
+        assert (kept.is_stopped, kept.is_held, heard) == (False, True, [])
+        assert "The mail of the profile shop waits" in caplog.text
+        let_pass()
+        work()
+    finally:
+        profile_stopped.disconnect(dispatch_uid="test")
+    assert Standing(effective.resolve()).is_stopped
+    assert (server.auth_commands, len(heard)) == (2, 1)
+
+
+def test_quota_after_an_edit_is_a_hold_and_no_stop(profile, server, work):
+    server.refuse_content = "550 5.4.5 Daily user sending limit exceeded."
+    stop()
+    put(mail())
+    change(username="other@example.com")
+    work()
+    kept = Standing(effective.resolve())
+    assert (kept.is_stopped, kept.is_held) == (False, True)
+
+
+def test_probe_after_an_edit_forgets_how_often_the_others_failed(profile, server, work):
+    put(mail())
+    for port in (1, 2):
+        change(port=port)
+        work()
+        let_pass()
+        assert ProfileState.objects.get().failures == 1, port
+    work()
+    assert ProfileState.objects.get().failures == 2
+
+
 def test_resumed_profile_sends_what_it_kept(profile, server, work):
     mark = standing.settings_mark(effective.resolve())
     ProfileState.objects.create(slug="shop", stopped_at=timezone.now(), kept_settings=mark)
