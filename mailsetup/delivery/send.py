@@ -14,7 +14,6 @@ from mailsetup.delivery.log.logbook import write_down
 from mailsetup.delivery.reporting import report
 from mailsetup.effective import Effective
 from mailsetup.exceptions import ConfigurationError
-from mailsetup.models import LogLevel
 from mailsetup.smtp.errors import Outcome, Stage, TransportError
 from mailsetup.smtp.pool import pool
 from mailsetup.smtp.session import Envelope, Receipt, Session
@@ -104,16 +103,15 @@ def write_unsent(
         sender: what the signals name as their sender.
     """
     for message in messages:
-        tell.at_once(message, "", None, error, effective=effective, sender=sender)
-    if not is_wanted(effective):
-        return
-    for message in messages:
         made = None
-        if effective is not None and effective["log"] == LogLevel.CONTENT:
-            # Kept, so that it can be sent again.
+        if effective is not None:
+            # For its Message-ID and size, and to be kept where it is to be sent again.
             with suppress(Exception):
                 made = composed(message, effective)
-        write_down(entry(message, request, effective, made, error=error))
+        name = "" if made is None else made[1].message_id
+        tell.at_once(message, name, None, error, effective=effective, sender=sender)
+        if is_wanted(effective):
+            write_down(entry(message, request, effective, made, error=error))
 
 
 @contextmanager

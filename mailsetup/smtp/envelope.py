@@ -43,7 +43,8 @@ class Receipt(NamedTuple):
         code: the final reply's code.
         enhanced_code: its RFC 3463 code, or "".
         error: why it was not sent; None where it was.
-        seconds: from the first octet of its envelope to its final reply.
+        seconds: from the first octet of its envelope to its final reply; where there was no
+            connection, how long it took to find that out.
         unsent: sending it again is safe, because the connection failed it and not the server's
             judgement: its last octet never left, or 421 was the reply.
     """

@@ -141,6 +141,8 @@ class TransportError(smtplib.SMTPException):
         self.reply = reply
         self.host = host
         self.port = port
+        # How long it took to find out that there is no connection to be had.
+        self.seconds = 0.0
         # What readers of the stock response exceptions look at.
         self.smtp_code: int = -1 if code is None else code
         self.smtp_error: Any = reply.encode()

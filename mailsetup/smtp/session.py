@@ -90,10 +90,12 @@ class Session(Wire):
     def _establish(self, expires: float | None) -> BaseException | None:
         # Errors leave here as values, without the frames below, which have seen the secret.
         failure: BaseException | None = None
+        began = monotonic()
         try:
             self._open(expires)
         except TransportError as error:
             failure = error.clean()
+            failure.seconds = monotonic() - began
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             failure = error.with_traceback(None)
         if failure is not None:

@@ -59,7 +59,7 @@ def failed(item: Item, error: TransportError, *, unsent: bool = False) -> Receip
         error.code,
         error.enhanced_code,
         error,
-        monotonic() - item.began if item.began else 0.0,
+        monotonic() - item.began if item.began else error.seconds,
         unsent,
     )
 

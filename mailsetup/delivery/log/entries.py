@@ -192,7 +192,11 @@ def _values(one: Entry) -> dict[str, Any]:
     effective, request = one.effective, one.request
     state = _state(one)
     at = datetime.fromtimestamp(one.at, UTC)
-    seconds = one.receipt.seconds if one.receipt is not None else 0.0
+    seconds = 0.0
+    if one.receipt is not None:
+        seconds = one.receipt.seconds
+    elif isinstance(one.error, TransportError):
+        seconds = one.error.seconds
     return {
         "state": state.value,
         "created_at": at - timedelta(seconds=seconds),
@@ -271,4 +275,5 @@ def _receipt(error: TransportError) -> Receipt:
         code=error.code,
         enhanced_code=error.enhanced_code,
         error=error,
+        seconds=error.seconds,
     )

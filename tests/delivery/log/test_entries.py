@@ -124,7 +124,12 @@ def test_server_out_of_reach_is_an_attempt_of_every_mail(stored, ours, log):
     attempt = rows[0].attempts.get()
     assert (attempt.stage, attempt.outcome) == ("connect", "retry")
     assert attempt.server.endswith(":1")
+    assert attempt.seconds > 0
+    assert rows[0].created_at < rows[0].settled_at
     assert rows[0].recipients == ["bob@example.com"]
+    assert rows[0].size > 0
+    assert rows[0].message_id.startswith("<")
+    assert not rows[0].has_content
 
 
 def test_failure_that_its_sender_does_not_want_to_hear_of_is_written_down(stored, ours, log):
