@@ -79,8 +79,8 @@ class Content:
 
     @cached_property
     def octets(self) -> bytes:
-        """The mail as it is kept."""
-        return content.read(self.row)
+        """The mail as it went out, or is to."""
+        return content.as_sent(self.row)
 
     @cached_property
     def mail(self) -> EmailMessage:
@@ -108,7 +108,11 @@ class Content:
         hide_html = str if whole else redact_html
         text, html = _body(mail, "plain"), _body(mail, "html")
         return Shown(
-            headers=[(name, hide(value)) for name, value in _headers(mail)],
+            headers=[
+                # The Message-ID looks like a code; the page tells it anyway.
+                (name, value if value == self.row.message_id else hide(value))
+                for name, value in _headers(mail)
+            ],
             text=hide(text[:MOST_TEXT]),
             html=hide_html(html[:MOST_TEXT]),
             parts=[_part(number, part, hide) for number, part in self._attachments()],

@@ -129,7 +129,7 @@ class MessageExport:
 
     @method_decorator(require_POST)
     def eml_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Hand one mail over as a file, as it is kept, and note it."""
+        """Hand one mail over as a file, and note it."""
         self.demand(request, "export", "reveal")
         row = self.find(object_id)
         try:

@@ -7,6 +7,7 @@ the whole is shown for some minutes to who asks for it by POST and may, and that
 from datetime import timedelta
 from typing import Any
 
+import django
 from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
@@ -120,6 +121,8 @@ class MessagePage:
             if row
             else {},
             "list_url": self.url_of("changelist"),
+            # Later, they stand beside the title.
+            "tools_in_content": django.VERSION < (6, 1),
         }
 
     def recipients_context(self, row: Message) -> dict[str, Any]:
@@ -145,7 +148,7 @@ class MessagePage:
             (_("Priority"), row.get_priority_display() if row.background else "", ""),
             (capfirst(_("attempts")), str(row.attempts_made), ""),
             (_("Size"), row.size and filesizeformat(row.size), ""),
-            (_("The log keeps"), str(KEPT.get(row.log, row.log)), ""),
+            (_("The log keeps"), _kept(row), ""),
         ]
         if row.resent_from is not None:
             facts.append(
@@ -259,6 +262,14 @@ class MessagePage:
             request, row, _("Downloaded attachment no. %(number)s.") % {"number": number}
         )
         return download(octets, part.name or f"attachment-{number}", safe_type(part.kind))
+
+
+def _kept(row: Message) -> str:
+    """Return what the log keeps of a mail, in words."""
+    if row.log == LogLevel.ENVELOPE and not row.background:
+        # It never waits: there is no time for which its content would be kept.
+        return _("nothing of the content")
+    return str(KEPT.get(row.log, row.log))
 
 
 def _asked_from(row: Message) -> str:

@@ -199,6 +199,26 @@ def read(row: Message) -> bytes:
         ) from None
 
 
+def as_sent(row: Message) -> bytes:
+    """Return the content of a message with the From that the server got, or would get.
+
+    What is kept has the app's, because each attempt writes its profile's.
+
+    Raises:
+        ContentUnavailableError: it cannot be read.
+    """
+    octets = read(row)
+    recipe = row.recipe if isinstance(row.recipe, dict) else {}
+    if not row.from_email or row.from_email == recipe.get("from"):
+        return octets
+    try:
+        changes = [("From", row.from_email)]
+        return with_headers(octets, changes, smtputf8=bool(recipe.get("utf8")))
+    except ValueError:
+        # Cut to what the column holds.
+        return octets
+
+
 def sealed(row: Message) -> bytes:
     """Return the content of a message as it is kept.
 

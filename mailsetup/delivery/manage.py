@@ -60,7 +60,7 @@ def resend(row: Message, to: str | None = None, *, once: str = "") -> Message:
     if reason := why_not_resend(row):
         raise NotPossibleError(reason)
     octets, recipe = content.read(row), dict(row.recipe)
-    message_id = compose.new_message_id(recipe.get("from") or row.from_email)
+    message_id = compose.new_message_id(row.from_email or str(recipe.get("from") or ""))
     changes = [("Message-ID", message_id), ("Date", formatdate(usegmt=True))]
     recipients = list(row.recipients)
     if to:

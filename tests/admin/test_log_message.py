@@ -16,6 +16,7 @@ from mailsetup.admin import log_content, trouble
 from mailsetup.admin.log_message import REVEALED
 from mailsetup.delivery import content
 from mailsetup.models import Message, ProfileState, SMTPProfile, State
+from mailsetup.redaction import redact
 from tests import mails
 from tests.admin.conftest import messages, text
 from tests.admin.test_log_permissions import person, url
@@ -62,6 +63,44 @@ def test_from_that_the_app_gave_is_told_where_another_one_was_sent(client, db):
     row = mails.mail(from_email="Shop <shop@example.com>", recipe={"from": "webmaster@localhost"})
     page = text(client.get(url("change", row.pk)))
     assert "Shop &lt;shop@example.com&gt; (asked for by the app as webmaster@localhost )" in page
+
+
+def test_headers_are_those_that_went_out(client, db):
+    sent, message_id = "Cửa hàng <shop@example.com>", f"<{TOKEN}@shop.example.com>"
+    row = mails.mail(
+        from_email=sent,
+        message_id=message_id,
+        recipe={"from": "webmaster@localhost"},
+        kept=mails.octets(message_id=message_id).replace(
+            b"From: ", b"From: webmaster@localhost\r\nX-Was: ", 1
+        ),
+    )
+    shown = dict(log_content.Content(row).show(whole=False).headers)
+    assert shown["From"] == sent
+    assert shown["Message-ID"] == message_id != redact(message_id)
+    page = text(client.get(url("change", row.pk)))
+    assert "From webmaster@localhost" not in page
+    file = client.post(url("eml", row.pk)).content
+    assert b"webmaster@localhost" not in file
+    assert file.count(b"\r\nFrom: ") + file.startswith(b"From: ") == 1
+
+
+@pytest.mark.parametrize("kept", ["x" * 400, "no address"])
+def test_from_that_is_no_address_any_more_leaves_the_headers_alone(db, kept):
+    row = mails.mail(from_email=kept, recipe={"from": "a@b.example"}, kept=mails.octets())
+    assert log_content.Content(row).show(whole=True).problem == ""
+
+
+def test_only_a_mail_that_waits_keeps_its_content_until_it_is_sent(client, db):
+    for background, words in ((True, "the content until it is sent"), (False, "nothing of")):
+        row = mails.mail(background=background, log="envelope")
+        page = text(client.get(url("change", row.pk)))
+        assert f"The log keeps {words}" in page
+
+
+def test_history_is_one_press_away(client, row):
+    page = client.get(url("change", row.pk)).content.decode()
+    assert page.count(f'href="{url("history", row.pk)}"') == 1
 
 
 @pytest.mark.parametrize("recipe", [{}, [], None, {"from": "shop@example.com"}])
