@@ -16,15 +16,21 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, router
 
-from mailsetup import conf, effective, vault
+from mailsetup import conf, conf_values, effective, vault
 from mailsetup.delivery.outbox import engines
 from mailsetup.delivery.rotation import anything_sealed
 from mailsetup.effective import Effective, django_settings, environment
 from mailsetup.effective.django_settings import BACKEND, DJANGO_SMTP
 from mailsetup.exceptions import ConfigurationError, NoProfileError, SecretUnavailableError
-from mailsetup.models import SMTPProfile
+from mailsetup.models import Message, SMTPProfile
 from mailsetup.models.profile import needs_plaintext_consent
-from mailsetup.models.tables import unapplied_migrations
+from mailsetup.models.tables import turns_writers_away, unapplied_migrations
+
+_VARIABLE_HINT = (
+    "Check its spelling. After the profile's name stands one of: "
+    + ", ".join(sorted([*map(str.upper, environment.FIELDS), "PASSWORD_FILE", "CA_FILE", "URL"]))
+    + "."
+)
 
 
 @register("mail")
@@ -40,7 +46,7 @@ def check_environment(
     messages += [
         CheckWarning(
             f"No profile listens to the variable {variable}.",
-            hint="Check its spelling; docs/environment.md lists the fields.",
+            hint=_VARIABLE_HINT,
             id="mailsetup.W009",
         )
         for variable in environment.unknown_variables()
@@ -50,6 +56,29 @@ def check_environment(
     except ConfigurationError as error:
         messages.append(Error(str(error), id="mailsetup.E003"))
     return messages
+
+
+@register("mail")
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Report what cannot be used of the dictionary MAILSETUP (E005), or is not read (W011)."""
+    messages: list[CheckMessage] = [
+        Error(
+            sentence,
+            hint="Correct it, or leave it out to have the default.",
+            id="mailsetup.E005",
+        )
+        for sentence in conf_values.unusable()
+    ]
+    return messages + [
+        CheckWarning(
+            f"MAILSETUP has no setting {name!r}.",
+            hint=f"Do you mean {likely!r}?" if likely else "Take it out.",
+            id="mailsetup.W011",
+        )
+        for name, likely in conf_values.unknown()
+    ]
 
 
 @register("mail")
@@ -166,6 +195,33 @@ def check_tables(
 
 
 @register(Tags.database)
+def check_sqlite(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Iterable[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Report an SQLite that turns mails away where several processes write (W012)."""
+    database = router.db_for_write(Message) or DEFAULT_DB_ALIAS
+    if not turns_writers_away(database):
+        return []
+    profiles = _profiles(databases)
+    if profiles is None:
+        return []
+    found = [_in_force(profile) for profile in profiles]
+    found += [effective.resolve(name) for name in effective.environment_slugs()]
+    if not any(one["sending"] == "background" for one in found):
+        return []
+    return [
+        CheckWarning(
+            f"Mail goes to the background, and the SQLite database “{database}” may turn it away "
+            "with “database is locked” while another process writes.",
+            hint='Set "transaction_mode": "IMMEDIATE" in its OPTIONS.',
+            id="mailsetup.W012",
+        )
+    ]
+
+
+@register(Tags.database)
 def check_profiles(
     app_configs: Sequence[AppConfig] | None = None,
     databases: Iterable[str] | None = None,
@@ -182,6 +238,16 @@ def check_profiles(
             id="mailsetup.E001",
         )
         for first, second in environment.colliding_slugs(_names(profiles))
+    ]
+    told = environment.unknown_variables()
+    messages += [
+        CheckWarning(
+            f"No profile listens to the variable {variable}.",
+            hint="Check the profile's name in it: there is none of that name.",
+            id="mailsetup.W009",
+        )
+        for variable in environment.unknown_variables(slugs=_names(profiles))
+        if variable not in told
     ]
     messages += _check_default()
     reported = {problem.variable for problem in _environment_problems()}

@@ -66,7 +66,9 @@ def option(name: str) -> Any:
     Raises:
         KeyError: for a name that is not in :data:`DEFAULTS`.
     """
-    return getattr(settings, "MAILSETUP", {}).get(name, DEFAULTS[name])
+    given = getattr(settings, "MAILSETUP", {})
+    # What is no dictionary is told by a check (E005).
+    return given.get(name, DEFAULTS[name]) if isinstance(given, dict) else DEFAULTS[name]
 
 
 def configured_keys() -> list[str]:

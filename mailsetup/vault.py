@@ -170,7 +170,8 @@ def _fernets() -> list[Fernet]:
         # show both.
         raise ConfigurationError(
             f"Key {wrong} of MAILSETUP_KEYS is not a valid key. "
-            "Make one with: manage.py mailsetup_generate_key"
+            "Bring back the whole one if it was cut off while copying: what it sealed needs it. "
+            "Make a new one with: manage.py mailsetup_generate_key"
         )
     return fernets
 

@@ -16,14 +16,6 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_")
 
 
-@pytest.fixture
-def safe(ours):
-    """A site where no check has anything to say but of its profiles."""
-    ours.MAILSETUP_KEYS = [vault.generate_key()]
-    ours.DEBUG = False
-    return ours
-
-
 def run(databases=None, deploy=False):
     found = run_checks(databases=databases, include_deployment_checks=deploy)
     return [one for one in found if str(one.id).startswith("mailsetup.")]

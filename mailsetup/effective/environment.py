@@ -27,6 +27,7 @@ from mailsetup.models.validators import (
 from mailsetup.smtp.account import Secret
 
 PREFIX = "MAILSETUP_"
+KEYS = "MAILSETUP_KEYS"
 URL_SCHEMES = {"smtps": "tls", "smtp+starttls": "starttls", "smtp": "none"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -170,13 +171,22 @@ def standalone_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     return sorted(found)
 
 
-def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return the variables that begin like those of a profile and that nothing listens to."""
-    names = {"default", *standalone_names(environ)}
-    known = {variable for name in names for variable in variable_names(name)}
+def unknown_variables(
+    environ: Mapping[str, str] = os.environ, *, slugs: Iterable[str] | None = None
+) -> list[str]:
+    """Return the variables that begin like those of a profile and that nothing listens to.
+
+    Args:
+        environ: where to read from.
+        slugs: the stored profiles, where they are known: then whatever begins like ours counts.
+    """
+    names = {"default", *standalone_names(environ), *(slugs or ())}
+    known = {variable for name in names for variable in variable_names(name)} | {KEYS}
     stems = tuple(f"{PREFIX}{environment_name(name)}_" for name in names)
+    # One letter short of the right name, it would never be missed.
+    begins = (PREFIX,) if slugs is not None else (*stems, f"{PREFIX}KEY")
     return sorted(
-        variable for variable in environ if variable.startswith(stems) and variable not in known
+        variable for variable in environ if variable.startswith(begins) and variable not in known
     )
 
 
@@ -215,7 +225,8 @@ def _store(
     try:
         found.values[field_name] = parse(text())
     except ValidationError as error:
-        found.problems.append(Problem(field_name, _without_value(error), variable))
+        message = _without_value(error, field_name)
+        found.problems.append(Problem(field_name, message, variable))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or _("it is not text")
         message = _("The file cannot be read: %(reason)s.") % {"reason": reason}
@@ -223,13 +234,20 @@ def _store(
     found.variables[field_name] = variable
 
 
-def _without_value(error: ValidationError) -> str:
+def _without_value(error: ValidationError, field_name: str) -> str:
     # The messages of the validators quote what was typed; a variable's value may be a secret
     # that landed in the wrong variable, so only its name is told.
     first = error.error_list[0]
-    if first.params:
-        return _("Its value cannot be used here.")
-    return str(first.message)
+    if not first.params:
+        return str(first.message)
+    if field_name == "host":
+        return _(
+            "Its value cannot be used here: type the server's name alone, such as "
+            "smtp.example.com, without “smtp://”, port or blanks."
+        )
+    if field_name in {"from_email", "return_path", "reply_to"}:
+        return _("Its value cannot be used here: type an email address such as shop@example.com.")
+    return _("Its value cannot be used here.")
 
 
 def _file_text(path: str) -> str:

@@ -45,3 +45,16 @@ def _applied(connection: BaseDatabaseWrapper, label: str) -> set[str]:
         name = connection.ops.quote_name(table)
         cursor.execute(f"SELECT name FROM {name} WHERE app = %s", [label])  # noqa: S608 - the table's own name
         return {row[0] for row in cursor.fetchall()}
+
+
+def turns_writers_away(database: str) -> bool:
+    """Tell whether a transaction there may fail at once where another process writes.
+
+    On SQLite one that has read before it writes cannot wait, unless it began with IMMEDIATE.
+
+    Args:
+        database: its alias.
+    """
+    connection = connections[database]
+    mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or ""
+    return connection.vendor == "sqlite" and str(mode).upper() not in {"IMMEDIATE", "EXCLUSIVE"}

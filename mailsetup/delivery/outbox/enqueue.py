@@ -27,6 +27,7 @@ from mailsetup.effective import Effective
 from mailsetup.effective.threads import in_event_loop, in_thread
 from mailsetup.exceptions import OutboxUnavailableError
 from mailsetup.models import Message, State
+from mailsetup.models.tables import turns_writers_away
 
 
 def enqueue(
@@ -72,11 +73,17 @@ def enqueue(
     except (DatabaseError, InterfaceError) as error:
         for row in queue:
             content.drop_file(row.content_file)
-        reason = str(error).strip() or type(error).__name__
-        raise OutboxUnavailableError(
-            _("The mail could not be put into the outbox (%(reason)s).") % {"reason": reason}
-        ) from error
+        raise OutboxUnavailableError(_why(error)) from error
     return settled
+
+
+def _why(error: Exception) -> str:
+    """Return why the database does not take a mail, and what cures it where that is known."""
+    reason = str(error).strip() or type(error).__name__
+    told = _("The mail could not be put into the outbox (%(reason)s).") % {"reason": reason}
+    if "locked" not in reason or not turns_writers_away(router.db_for_write(Message)):
+        return told
+    return told + " " + _('Set "transaction_mode": "IMMEDIATE" in the OPTIONS of the database.')
 
 
 def _row(  # noqa: PLR0917

@@ -39,8 +39,12 @@ class Command(BaseCommand):
 
     def _show(self, found: Effective) -> None:
         self.stdout.write(self.style.MIGRATE_HEADING(found.slug or "the site's own settings"))
+        unusable = {problem.field for problem in found.problems if problem.variable}
         for name, value in found.values.items():
-            text = self._password(found) if name == "password" else _shown(name, value.value)
+            if name in unusable:
+                text = "(the variable cannot be used)"
+            else:
+                text = self._password(found) if name == "password" else _shown(name, value.value)
             origin = value.variable or value.origin.label
             self.stdout.write(f"  {name:<16} {text:<40} {origin}")
         for problem in found.problems:

@@ -235,6 +235,15 @@ def test_outbox_that_takes_nothing_is_told_to_the_caller(boxed, box, work, troub
 
 
 @sqlite_only
+@pytest.mark.parametrize(("mode", "told"), [("IMMEDIATE", False), (None, True)])
+def test_lock_that_an_option_would_have_waited_for_names_it(boxed, monkeypatch, mode, told):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "transaction_mode", mode)
+    with locked(), pytest.raises(OutboxUnavailableError) as caught:
+        put(large())
+    assert ('Set "transaction_mode": "IMMEDIATE"' in str(caught.value)) is told
+
+
+@sqlite_only
 def test_outbox_that_takes_nothing_leaves_the_callers_transaction_usable(boxed):
     with full_disk(), transaction.atomic():
         ProfileState.objects.create(slug="before")
