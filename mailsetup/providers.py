@@ -32,6 +32,7 @@ __all__ = [
     "for_username",
     "get",
     "load_file",
+    "misses_letters",
     "normalize_secret",
     "register",
 ]
@@ -261,10 +262,20 @@ def normalize_secret(provider: Provider | None, secret: str) -> tuple[str, bool]
     """
     if provider is None or not provider.strip_blanks:
         return secret, False
-    letters = "".join(each for each in secret if not each.isspace() and each not in INVISIBLE)
-    if len(letters) != APP_PASSWORD_LENGTH or not (letters.isascii() and letters.isalpha()):
+    letters = _without_blanks(secret)
+    if misses_letters(letters):
         return secret, False
     return letters, letters != secret
+
+
+def misses_letters(secret: str) -> bool:
+    """Tell whether a secret cannot be a Google app password, which is 16 letters."""
+    letters = _without_blanks(secret)
+    return len(letters) != APP_PASSWORD_LENGTH or not (letters.isascii() and letters.isalpha())
+
+
+def _without_blanks(secret: str) -> str:
+    return "".join(each for each in secret if not each.isspace() and each not in INVISIBLE)
 
 
 def as_choices(language: str = SOURCE_LANGUAGE) -> list[tuple[str, str]]:

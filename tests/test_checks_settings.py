@@ -1,4 +1,4 @@
-"""System checks of settings: the dictionary ``MAILSETUP``, variables of nobody, SQLite's options."""
+"""System checks of settings: the dictionary ``MAILSETUP``, variables of nobody, SQLite."""
 
 from __future__ import annotations
 

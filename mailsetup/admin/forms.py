@@ -244,6 +244,8 @@ class SMTPProfileForm(PasswordRules, forms.ModelForm):
         elif "password" not in self.errors:
             self._ask_for_missing(cleaned)
         self._warn_of_sender()
+        if not self.errors:
+            self.warnings += presets.doubts(self.in_force)
         cleaned.pop("password", None)
         return cleaned
 

@@ -75,15 +75,12 @@ class MessagePage:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         row = self.find(object_id)
         standing = self._standing(row)
-        waits_for_profile = standing is not None and standing.outlasts(row.due_at)
         context = {
             **self.page_context(request, row),
             **self._content_context(request, row),
             "facts": self._facts(request, row),
             "badge": log_words.state_badge(row.state),
-            "state_help": _("It waits until its profile goes on.")
-            if waits_for_profile
-            else log_words.state_help(row.state),
+            "state_help": _state_help(row, standing),
             "reason": sentences.shown(row.reason),
             "asked_from": _asked_from(row),
             "due": log_words.due(row.due_at, standing) if row.state == State.QUEUED else "",
@@ -262,6 +259,20 @@ class MessagePage:
             request, row, _("Downloaded attachment no. %(number)s.") % {"number": number}
         )
         return download(octets, part.name or f"attachment-{number}", safe_type(part.kind))
+
+
+def _state_help(row: Message, standing: trouble.Kept | None) -> str:
+    """Return a sentence on how a mail stands.
+
+    Args:
+        row: the mail.
+        standing: what keeps its profile's mail back; None where nothing does.
+    """
+    if standing is not None and standing.outlasts(row.due_at):
+        return _("It waits until its profile goes on.")
+    if row.state == State.SENT and row.reason:
+        return _("The mail server accepted it for some of its recipients and refused the others.")
+    return log_words.state_help(row.state)
 
 
 def _kept(row: Message) -> str:

@@ -95,6 +95,14 @@ class PasswordRules:
             self.secret = Secret(value)
             if changed:
                 self.notes.append(_("The blanks in the app password were taken out."))
+            elif provider and provider.strip_blanks and providers.misses_letters(value):
+                self.warnings.append(
+                    _(
+                        "An app password of Google has %(number)s letters, what was typed has not. "
+                        "Google refuses the password of the account itself."
+                    )
+                    % {"number": providers.APP_PASSWORD_LENGTH}
+                )
         elif removes or self._take_draft_secret():
             return
         elif self.instance.password_sealed:

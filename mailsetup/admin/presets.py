@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from mailsetup import providers
+from mailsetup.effective import Effective
 from mailsetup.models.profile import DEFAULT_PORTS
 from mailsetup.providers import Provider
 
@@ -76,6 +77,34 @@ def fill_in(values: dict[str, Any], provider: Provider, *, frozen: Container[str
         filled["username"] = provider.fixed_username
     values.update({name: value for name, value in filled.items() if name not in frozen})
     return True
+
+
+def doubts(values: Effective) -> list[str]:
+    """Return what is allowed and most likely a slip, as sentences for the user.
+
+    Args:
+        values: those in force once they are saved.
+    """
+    found = []
+    pair = values["port"], values["encryption"]
+    provider = providers.for_host(values["host"], values["username"])
+    offered = {(each.port, each.encryption) for each in provider.ports} if provider else set()
+    if pair in {(465, "starttls"), (465, "none")} - offered:
+        found.append(
+            _("Port 465 wants TLS from the start. If the test fails, choose TLS, or port 587.")
+        )
+    if pair in {(587, "tls"), (25, "tls")} - offered:
+        found.append(
+            _(
+                "Port %(port)s wants STARTTLS, not TLS from the start. If the test fails, choose "
+                "STARTTLS, or port 465."
+            )
+            % {"port": pair[0]}
+        )
+    username = values["username"] if values["login"] != "none" else ""
+    if "@" in username and any(letter.isspace() for letter in username):
+        found.append(_("There is a blank in the username. Is it meant to be there?"))
+    return found
 
 
 def propose_slug(values: Mapping[str, Any], taken: set[str]) -> str:

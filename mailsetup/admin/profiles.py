@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from mailsetup import providers
-from mailsetup.admin import drafts, importing, presets, status
+from mailsetup.admin import drafts, importing, presets, status, trouble
 from mailsetup.admin.addresses import Addresses
 from mailsetup.admin.deleting import TellsNewDefault
 from mailsetup.admin.forms import SMTPProfileForm
@@ -314,6 +314,7 @@ class SMTPProfileAdmin(TestPage, Resumes, TellsNewDefault, Addresses, admin.Mode
         super().save_model(request, obj, form, change)
         # An edit ends a stop or hold of the profile.
         manage.go_on(obj.slug)
+        trouble.forget()
         for note in form.notes:
             messages.info(request, note)
         for warning in form.warnings:

@@ -4,6 +4,7 @@ It costs two small queries, and those only every few seconds in each process.
 """
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -17,7 +18,7 @@ from mailsetup.admin import times
 from mailsetup.delivery.log import sentences
 from mailsetup.delivery.outbox.standing import settings_mark
 from mailsetup.exceptions import ConfigurationError
-from mailsetup.models import Message, ProfileState
+from mailsetup.models import Message, ProfileState, SMTPProfile
 
 # How long an answer is taken from memory.
 SECONDS = 5.0
@@ -69,13 +70,15 @@ class Trouble:
     Attributes:
         failing: how many mails need attention, at most one more than ``MOST_COUNTED``.
         kept: the profiles whose mail is kept back.
+        dropping: the names of those that drop theirs, being set to “do not send”.
     """
 
     failing: int = 0
     kept: tuple[Kept, ...] = ()
+    dropping: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.failing or self.kept)
+        return bool(self.failing or self.kept or self.dropping)
 
 
 class _Memory(threading.local):
@@ -94,8 +97,8 @@ def now() -> Trouble:
         try:
             # In a transaction of the page's, a failing query must not spoil the rest of it.
             with transaction.atomic():
-                _memory.trouble = Trouble(_failing(), tuple(kept_back()))
-        except (DatabaseError, InterfaceError):
+                _memory.trouble = Trouble(_failing(), tuple(kept_back()), tuple(_dropping()))
+        except (DatabaseError, InterfaceError, ConfigurationError):
             # The tables may not be there yet: the pages of other apps have to open all the same.
             _memory.trouble = Trouble()
         _memory.until = monotonic() + SECONDS
@@ -125,6 +128,15 @@ def kept_back() -> list[Kept]:
 
 
 _KEPT = Q(stopped_at__isnull=False) | Q(held_until__isnull=False)
+
+
+def _dropping() -> Iterator[str]:
+    rows = [(row.slug, row.is_default, row) for row in SMTPProfile.objects.order_by("slug")]
+    rows += [(slug, slug == "default", None) for slug in effective.environment_slugs()]
+    for slug, is_default, row in rows:
+        found = effective.from_row(row, slug=slug, is_default=is_default)
+        if found["active"] and found["do_not_send"]:
+            yield slug
 
 
 def _failing() -> int:

@@ -30,6 +30,7 @@ def mailsetup_trouble(context: template.Context) -> dict[str, Any]:
         "more": found.failing > trouble.MOST_COUNTED,
         "most": trouble.MOST_COUNTED,
         "kept": kept,
+        "dropping": found.dropping,
         "list_url": _url(request, "mailsetup_message_changelist"),
         "profiles_url": _url(request, "mailsetup_smtpprofile_changelist")
         if user.has_perm("mailsetup.view_smtpprofile")

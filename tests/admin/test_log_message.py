@@ -360,3 +360,22 @@ def test_page_of_a_waiting_mail_tells_why_its_profile_waits(client, profile):
     assert "The quota is used up." in text(page)
     assert "/resume/" in page.content.decode()
     assert "/resume/" not in person("view").get(url("change", row.pk)).content.decode()
+
+
+def test_mail_that_some_recipients_got_says_so(client, db):
+    row = mails.mail(reason="mail.example.com refused the recipient ben@example.org: 550 No")
+    page = text(client.get(url("change", row.pk)))
+    assert "accepted it for some of its recipients and refused the others" in page
+    assert "refused the others" not in text(client.get(url("change", mails.mail().pk)))
+
+
+def test_cancelling_names_those_alone_who_have_not_got_it(client, db):
+    both = ["anna@example.org", "ben@example.org"]
+    row = mails.mail(State.QUEUED, recipients=both, remaining=both[1:], delivered=True)
+    page = text(client.get(url("cancel", row.pk)))
+    assert "Some recipients have got it already." in page
+    assert "ben@example.org" in page
+    assert "anna@example.org" not in page
+    page = text(client.get(url("cancel", mails.mail(State.QUEUED, recipients=both).pk)))
+    assert "It will not be sent." in page
+    assert "anna@example.org, ben@example.org" in page

@@ -50,6 +50,25 @@ def test_failing_mail_is_told_on_every_page_until_it_is_dealt_with(client, db, p
     assert "nobody has dealt with" not in text(client.get(reverse(page)))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_profile_that_drops_its_mail_is_told_on_every_page(client, profile, page):
+    words = "The profile “shop” is set to “do not send”: its mail is dropped."
+    change = profile_url("change", profile.pk)
+    assert words not in text(client.get(reverse(page)))
+    client.post(change, typed(profile, do_not_send=True))
+    assert words in text(client.get(reverse(page)))
+    client.post(change, typed(profile, do_not_send=False))
+    assert words not in text(client.get(reverse(page)))
+
+
+def test_profile_of_the_environment_that_drops_its_mail_is_told_too(client, db, monkeypatch):
+    monkeypatch.setenv("MAILSETUP_NEWS_HOST", "127.0.0.1")
+    monkeypatch.setenv("MAILSETUP_NEWS_LOGIN", "none")
+    monkeypatch.setenv("MAILSETUP_NEWS_DO_NOT_SEND", "true")
+    trouble.forget()
+    assert "The profile “news” is set to “do not send”" in text(client.get(reverse(PAGES[0])))
+
+
 def test_sign_in_page_and_strangers_are_told_nothing(client, profile):
     mails.mail(State.FAILED, needs_attention=True)
     stop()

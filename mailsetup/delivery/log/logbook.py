@@ -361,7 +361,7 @@ class Logbook:
 
 def _tell_missing(number: int) -> None:
     if number:
-        report(logging.WARNING, "%d entries of the mail log are missing.", number)
+        report(logging.WARNING, "Entries of the mail log that are missing: %d.", number)
 
 
 def _is_table_there() -> bool:

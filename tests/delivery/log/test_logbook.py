@@ -144,7 +144,7 @@ def test_full_queue_lets_go_of_entries_and_tells_how_many(
     assert threaded.flush()
     assert subjects() == ["0", "1"]
     until(lambda: warnings(caplog))
-    assert warnings(caplog) == ["3 entries of the mail log are missing."]
+    assert warnings(caplog) == ["Entries of the mail log that are missing: 3."]
 
 
 def test_full_queue_waits_for_a_moment(threaded, settings):
@@ -184,7 +184,7 @@ def test_outage_is_told_once_and_what_fits_is_written_after_it(
     database.error = None
     until(lambda: subjects() == ["0", "1", "2"])
     until(lambda: len(warnings(caplog)) == 2)
-    assert warnings(caplog)[1] == "3 entries of the mail log are missing."
+    assert warnings(caplog)[1] == "Entries of the mail log that are missing: 3."
 
 
 def test_short_outage_is_not_told(threaded, database, caplog, monkeypatch):
@@ -223,7 +223,7 @@ def test_entry_that_the_database_refuses_keeps_no_other_out(
     until(lambda: len(warnings(caplog)) == 2)
     assert warnings(caplog) == [
         "An entry of the mail log cannot be written: too long",
-        "1 entries of the mail log are missing.",
+        "Entries of the mail log that are missing: 1.",
     ]
 
 
@@ -272,7 +272,7 @@ def test_end_tells_what_could_not_be_written(threaded, database, caplog):
     threaded.write_down(entry())
     until(lambda: len(warnings(caplog)) == 1)
     threaded.close()
-    assert warnings(caplog)[1:] == ["1 entries of the mail log are missing."]
+    assert warnings(caplog)[1:] == ["Entries of the mail log that are missing: 1."]
     assert threaded._thread is None
 
 
