@@ -157,6 +157,16 @@ def test_show_prints_problems_without_values(monkeypatch):
 
 
 @pytest.mark.django_db
+def test_show_does_not_name_a_variable_for_a_value_that_is_not_its(monkeypatch):
+    monkeypatch.setenv("MAILSETUP_DEFAULT_HOST", "smtp.example.com")
+    monkeypatch.setenv("MAILSETUP_DEFAULT_PORT", "abc")
+    printed = run("mailsetup_show")
+    (line,) = [line for line in printed.splitlines() if line.lstrip().startswith("port ")]
+    assert line.split(maxsplit=1)[1].startswith("(the variable cannot be used)")
+    assert "587" not in line
+
+
+@pytest.mark.django_db
 def test_show_tells_where_to_go_with_nothing_at_all():
     with pytest.raises(CommandError, match="in the admin"):
         run("mailsetup_show")

@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 
 from mailsetup.admin import status
 from mailsetup.admin.advice import advise, ladder, stage_label
+from mailsetup.delivery.log import sentences
 from mailsetup.delivery.testmail import SETTINGS_STAGE, TestResult
 from mailsetup.diagnosis import judge
 from mailsetup.effective import Effective
@@ -89,12 +90,13 @@ def find(request: HttpRequest, key: str) -> dict[str, Any] | None:
     if not key or not kept or kept["key"] != key:
         return None
     failed = not kept["passed"]
-    # The transport speaks English only. Elsewhere its remarks give way to the advice, which says
-    # the same; what the server said stands as it is.
-    english = (get_language() or "en").startswith("en")
-    lines = kept["lines"] if english else [line for line in kept["lines"] if _is_said(*line)]
+    lines = [
+        (offset, direction, words)
+        for offset, direction, text in kept["lines"]
+        if (words := text if _is_said(direction, text) else _remark(text))
+    ]
     return kept | {
-        "sentence": kept["sentence"] if english else "",
+        "sentence": _remark(kept["sentence"]),
         "advice": advise(kept) if failed else None,
         "stage_label": stage_label(kept["stage"]) if failed else "",
         "ladder": _ladder(kept),
@@ -117,9 +119,19 @@ def _answer(result: TestResult) -> str:
     return reply if reply.startswith(code) else f"{code} {reply}".strip()
 
 
-def _is_said(offset: int, direction: str, text: str) -> bool:
+def _is_said(direction: str, text: str) -> bool:
     """Tell a line of the conversation, or the TLS version, from a remark."""
     return direction != "*" or text.startswith("TLSv")
+
+
+def _remark(text: str) -> str:
+    """Return what the transport remarks, in the reader's language; "" where it is not known there.
+
+    The advice says the same in other words.
+    """
+    words = sentences.shown(text)
+    is_read = (get_language() or "en").startswith("en") or words != text
+    return words if is_read else ""
 
 
 def _line(offset: int, direction: str, text: str) -> str:

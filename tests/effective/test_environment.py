@@ -287,6 +287,23 @@ def test_no_value_brings_the_reading_down(text, in_url):
     assert all(one.message and one.variable for one in found.problems)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("HOST", "smtp://canary", "type the server's name alone, such as smtp.example.com"),
+        ("HOST", "canary:587", "type the server's name alone, such as smtp.example.com"),
+        ("FROM_EMAIL", "canary", "type an email address such as shop@example.com"),
+        ("REPLY_TO", "canary", "type an email address such as shop@example.com"),
+    ],
+)
+def test_a_value_of_no_use_is_answered_with_what_would_serve(field, value, words):
+    environ = {f"MAILSETUP_DEFAULT_{field}": value}
+    (problem,) = environment.read("default", environ).problems
+    assert problem.variable == f"MAILSETUP_DEFAULT_{field}"
+    assert words in problem.message
+    assert "canary" not in problem.message
+
+
 def test_a_password_is_not_shown():
     found = of_shop(PASSWORD=CANARY, URL=f"smtps://u:{CANARY}@h.example")
     assert "canary" not in repr(found)
