@@ -7,6 +7,8 @@ becomes a header.
 import copy
 import email.policy
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.utils import make_msgid, parseaddr
 from functools import lru_cache
 from typing import NamedTuple
@@ -157,14 +159,27 @@ def identity(given: str, rules: SenderRules) -> Identity:
 def sender(given: str, rules: SenderRules) -> str:
     """Return the From that *From email*, *From name* and their *force* make of the app's."""
     name, address = parseaddr(given)
-    wanted_name, wanted_address = name, address
+    wanted_name, wanted_address = _decoded(name), address
     if rules.force_from_email or address.lower() in PLACEHOLDER_SENDERS:
         wanted_address = rules.from_email or address
     if rules.from_name and (rules.force_from_name or not name):
         wanted_name = rules.from_name
-    if not wanted_address or (name, address) == (wanted_name, wanted_address):
+    if not wanted_address or (_decoded(name), address) == (wanted_name, wanted_address):
         return given
     return mailbox(wanted_name, wanted_address)
+
+
+def _decoded(name: str) -> str:
+    """Return a display name as people read it: ``formataddr`` writes it in RFC 2047's words.
+
+    Inside the quotes of a new mailbox those would be no encoded words, but letters.
+    """
+    if "=?" not in name:
+        return name
+    try:
+        return " ".join(str(make_header(decode_header(name))).split())
+    except (HeaderParseError, LookupError, ValueError):
+        return name
 
 
 def _is_real(address: str) -> bool:

@@ -16,7 +16,7 @@ from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import get_language, gettext_noop
 
-from mailsetup.delivery import content, rows
+from mailsetup.delivery import content, moments, rows
 from mailsetup.delivery.compose import Given, identity
 from mailsetup.delivery.log.caller import Caller
 from mailsetup.delivery.log.facts import facts, storable
@@ -191,7 +191,7 @@ def _values(one: Entry) -> dict[str, Any]:
     """Return the columns of the message."""
     effective, request = one.effective, one.request
     state = _state(one)
-    at = datetime.fromtimestamp(one.at, UTC)
+    at = moments.stored(datetime.fromtimestamp(one.at, UTC))
     seconds = 0.0
     if one.receipt is not None:
         seconds = one.receipt.seconds

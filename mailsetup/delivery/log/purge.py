@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from mailsetup import conf
-from mailsetup.delivery import content
+from mailsetup.delivery import content, moments
 from mailsetup.delivery.outbox import workers
 from mailsetup.delivery.reporting import report
 from mailsetup.models import Lease, Message
@@ -266,4 +266,4 @@ def _modified(storage: Storage, name: str) -> datetime:
     except OSError:
         # Deleted meanwhile.
         return timezone.now()
-    return timezone.make_aware(modified) if timezone.is_naive(modified) else modified
+    return moments.stored(modified)

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from django.core.mail import EmailMessage
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from mailsetup import conf
+from mailsetup.delivery import moments
 from mailsetup.delivery.compose import OWN_HEADERS
 from mailsetup.models import Priority
 
@@ -113,8 +113,7 @@ def _moment(name: str, value: Any) -> datetime:
             f"{_full(name)}: write a date and time such as 2030-01-31T09:30:00+07:00, "
             f"not {value!r}."
         )
-    # One without a zone is in the site's.
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    return moments.stored(moment)
 
 
 def _key(name: str, value: Any) -> str:
