@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, router, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -96,7 +96,7 @@ def now() -> Trouble:
     if monotonic() >= _memory.until:
         try:
             # In a transaction of the page's, a failing query must not spoil the rest of it.
-            with transaction.atomic():
+            with transaction.atomic(using=router.db_for_read(Message)):
                 _memory.trouble = Trouble(_failing(), tuple(kept_back()), tuple(_dropping()))
         except (DatabaseError, InterfaceError, ConfigurationError):
             # The tables may not be there yet: the pages of other apps have to open all the same.

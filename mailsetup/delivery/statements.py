@@ -7,8 +7,8 @@ each kind of database gets what it takes.
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -148,8 +148,20 @@ class _Turn:
 
     def of(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[Any]:
         """Return what to hold while writing, outside of any transaction."""
-        waits = connection.vendor == "sqlite" and not connection.in_atomic_block
-        return self._lock if waits else nullcontext()
+        if connection.vendor != "sqlite" or connection.in_atomic_block:
+            return nullcontext()
+        return self._held(float(connection.settings_dict["OPTIONS"].get("timeout", 5.0)))
+
+    @contextmanager
+    def _held(self, seconds: float) -> Iterator[None]:
+        # No longer than for SQLite's lock: where another process has that, their waits would add.
+        lock = self._lock
+        is_held = lock.acquire(timeout=seconds)
+        try:
+            yield
+        finally:
+            if is_held:
+                lock.release()
 
 
 turn: Final = _Turn()

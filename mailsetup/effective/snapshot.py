@@ -30,7 +30,7 @@ from django.utils.translation import gettext as _
 from mailsetup import conf
 from mailsetup.effective import django_settings, environment
 from mailsetup.effective.resolve import environment_of, from_row
-from mailsetup.effective.threads import in_event_loop, in_thread
+from mailsetup.effective.threads import in_event_loop, in_thread, is_inherited
 from mailsetup.effective.values import Effective
 from mailsetup.exceptions import NoProfileError, ProfileNotFoundError, SettingsUnavailableError
 from mailsetup.models import ProfilesVersion, SMTPProfile
@@ -188,6 +188,7 @@ def _fresh() -> _Snapshot:
     if (
         snapshot is not None
         and time.monotonic() < snapshot.good_until
+        and snapshot.database == _database()
         and not _connection(snapshot.database).in_atomic_block
     ):
         return snapshot
@@ -206,12 +207,18 @@ def _connection(database: str) -> BaseDatabaseWrapper:
     return connection
 
 
+def _database() -> str:
+    """Return where the profiles are; a router may say another one for each request."""
+    # Without routers there is nothing to ask, and this runs for every mail.
+    return router.db_for_read(SMTPProfile) if router.routers else DEFAULT_DB_ALIAS
+
+
 def _probed(snapshot: _Snapshot | None) -> _Snapshot:
     """Return the snapshot if the database still has its mark, or a new one."""
     global _current  # noqa: PLW0603 - one snapshot a process is the point of this module
-    database = router.db_for_read(SMTPProfile) or DEFAULT_DB_ALIAS
+    database = _database()
     connection = _connection(database)
-    elsewhere = connection.needs_rollback or in_event_loop()
+    elsewhere = connection.needs_rollback or in_event_loop() or is_inherited(database)
     good_until = time.monotonic() + conf.option("PROBE_SECONDS")
     forgotten = _forgotten
     try:

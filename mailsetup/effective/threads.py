@@ -1,6 +1,11 @@
-"""Work that must not run where the caller is: in an event loop, or in a broken transaction."""
+"""Work that must not run where the caller is.
+
+In an event loop the ORM refuses to, in a broken transaction the database does, and after a fork the
+connection is the parent's.
+"""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +22,33 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+# The database connections that were open when this process was forked, by alias.
+_inherited: dict[str, Any] = {}
+
+
+def _note_inherited() -> None:
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None:
+            _inherited[connection.alias] = connection.connection
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_inherited)
+
+
+def is_inherited(database: str) -> bool:
+    """Tell whether this thread's connection is one that the parent process goes on using.
+
+    Both would read each other's answers; and a transaction that was open is not the child's.
+    Django's backends leave that to the site, whose mail never asked the database before.
+
+    Args:
+        database: its alias.
+    """
+    parents = _inherited.get(database)
+    return parents is not None and connections[database].connection is parents
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from mailsetup import vault
@@ -285,18 +285,19 @@ class SMTPProfile(models.Model):
     def _another_default(self) -> bool:
         return type(self).objects.exclude(pk=self.pk).filter(is_default=True).exists()
 
-    @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the profile; keep at most one default, and one where there is an active profile."""
-        others = type(self).objects.exclude(pk=self.pk)
-        if self.is_default:
-            others.filter(is_default=True).update(is_default=False)
-        elif self.active and not others.filter(is_default=True).exists():
-            self.is_default = True
-        self.revision += 1
-        if (fields := kwargs.get("update_fields")) is not None:
-            kwargs["update_fields"] = {*fields, "is_default", "revision", "updated_at"}
-        super().save(*args, **kwargs)
+        database = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        others = type(self).objects.using(database).exclude(pk=self.pk)
+        with transaction.atomic(using=database):
+            if self.is_default:
+                others.filter(is_default=True).update(is_default=False)
+            elif self.active and not others.filter(is_default=True).exists():
+                self.is_default = True
+            self.revision += 1
+            if (fields := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*fields, "is_default", "revision", "updated_at"}
+            super().save(*args, **kwargs)
 
     def destination(self) -> Destination:
         """Return the destination by the row's own values, the environment left aside."""

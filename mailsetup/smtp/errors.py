@@ -145,7 +145,8 @@ class TransportError(smtplib.SMTPException):
         self.seconds = 0.0
         # What readers of the stock response exceptions look at.
         self.smtp_code: int = -1 if code is None else code
-        self.smtp_error: Any = reply.encode()
+        # Without the code, as smtplib has it.
+        self.smtp_error: Any = reply.removeprefix(f"{code} ").encode()
 
     def __str__(self) -> str:
         return str(self.args[0])

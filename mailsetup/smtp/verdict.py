@@ -102,7 +102,7 @@ def recipient_refused(wire: Wire, address: str, reply: Reply) -> TransportError:
         reply,
         stage=Stage.RECIPIENT,
     )
-    error.__dict__["recipients"] = {address: (reply.code, error.reply.encode())}
+    error.__dict__["recipients"] = {address: (reply.code, error.smtp_error)}
     return error
 
 

@@ -64,7 +64,7 @@ def test_error_is_also_what_code_catches_today(name):
         assert isinstance(error, stock)
     assert str(error) == "mx.example.com refused something: 550 5.1.1 no."
     assert error.errno == 111
-    assert (error.smtp_code, error.smtp_error) == (550, b"550 5.1.1 no")
+    assert (error.smtp_code, error.smtp_error) == (550, b"5.1.1 no")
     assert error.outcome is Outcome.FAILED_RECIPIENT
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(twin) is kind

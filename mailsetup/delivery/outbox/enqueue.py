@@ -24,7 +24,7 @@ from mailsetup.delivery.reporting import is_reporting
 from mailsetup.delivery.send import Settled
 from mailsetup.delivery.statements import turn
 from mailsetup.effective import Effective
-from mailsetup.effective.threads import in_event_loop, in_thread
+from mailsetup.effective.threads import in_event_loop, in_thread, is_inherited
 from mailsetup.exceptions import OutboxUnavailableError
 from mailsetup.models import Message, State
 from mailsetup.models.tables import turns_writers_away
@@ -68,7 +68,8 @@ def enqueue(
             emails.append(message)
             settled.append(Settled(message, sent=True))
     try:
-        insert = in_thread if in_event_loop() else _call
+        elsewhere = in_event_loop() or is_inherited(router.db_for_write(Message))
+        insert = in_thread if elsewhere else _call
         insert(_insert, queue, emails, sender)
     except (DatabaseError, InterfaceError) as error:
         for row in queue:
