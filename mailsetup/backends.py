@@ -105,6 +105,10 @@ class EmailBackend(BaseEmailBackend):
         self.connection: Session | None = None
         self._effective: Effective | None = None
         self._chosen_now = False
+        # Opened by the app, and not in use just now: in the pool, for whoever needs one.
+        self._lent = False
+        # Whether it is `send_messages` that opens one, and closes it again.
+        self._sends = False
         # Why the last connection could not be had.
         self._refusal: OSError | None = None
         self._lock = threading.RLock()
@@ -125,9 +129,13 @@ class EmailBackend(BaseEmailBackend):
     def open(self) -> bool | None:
         """Take a connection that is logged in: a kept one of this process, or a new one.
 
+        Between two calls of `send_messages` others may use it, or apps that open one for each of
+        their threads would take all that the profile may have. Where mail goes to the outbox there
+        is none to open.
+
         Returns:
-            True where a connection was taken, False where one was open, None where it failed
-            silently.
+            True where a connection was taken, False where one was open or none is needed, None
+            where it failed silently.
 
         Raises:
             TransportError: the server cannot be reached, or refuses.
@@ -138,9 +146,32 @@ class EmailBackend(BaseEmailBackend):
         try:
             effective = self._choose()
             effective.require_usable()
-            if effective["do_not_send"]:
+            by_app = not self._sends
+            if effective["do_not_send"] or (by_app and self._goes_later(wishes.NONE, effective)):
                 return False
             self.connection = pool.borrow(effective.account)
+        except OSError as error:
+            self._refusal = error
+            self._fail(error)
+            return None
+        if by_app:
+            self._lend()
+        return True
+
+    def _lend(self) -> None:
+        """Let others have the connection until it is needed here again."""
+        connection, effective = self.connection, self._effective
+        # One without a key is nobody else's.
+        if connection is not None and effective is not None and effective.account.key is not None:
+            pool.give_back(connection)
+            self._lent = True
+
+    def _take_back(self) -> bool | None:
+        """Take one of the profile's connections again, most often the same."""
+        self.connection, self._lent = None, False
+        assert self._effective is not None  # noqa: S101 - it was opened by that
+        try:
+            self.connection = pool.borrow(self._effective.account)
         except OSError as error:
             self._refusal = error
             self._fail(error)
@@ -150,7 +181,8 @@ class EmailBackend(BaseEmailBackend):
     def close(self) -> None:
         """Give the connection back; never raises because of the server."""
         connection, self.connection = self.connection, None
-        if connection is not None:
+        is_lent, self._lent = self._lent, False
+        if connection is not None and not is_lent:
             pool.give_back(connection)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
@@ -241,13 +273,14 @@ class EmailBackend(BaseEmailBackend):
 
     def _send(self, messages: list[EmailMessage]) -> list[Settled]:
         self._refusal = None
+        is_lent, self._sends = self._lent, True
         try:
-            opened = self.open()
+            opened = self._take_back() if is_lent else self.open()
         except Exception as error:
             self._tell_unsent(messages, self._effective, error)
             raise
         finally:
-            self._chosen_now = False
+            self._chosen_now = self._sends = False
         if opened is None:
             if self._refusal is not None:
                 self._tell_unsent(messages, self._effective, self._refusal)
@@ -264,7 +297,9 @@ class EmailBackend(BaseEmailBackend):
                 request=self._request(),
             )
         finally:
-            if opened:
+            if is_lent:
+                self._lend()
+            elif opened:
                 self.close()
 
     def _request(self) -> Request:

@@ -10,9 +10,10 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMessage, EmailMultiAlternatives, mail_admins, send_mail
 
+from mailsetup import conf
 from mailsetup.backends import EmailBackend
 from mailsetup.exceptions import NoProfileError, ProfileNotFoundError, SecretUnavailableError
-from mailsetup.models import SMTPProfile
+from mailsetup.models import Message, SMTPProfile
 from mailsetup.smtp.account import Secret
 from mailsetup.smtp.pool import pool
 from tests.backend_servers import PASSWORD, USERNAME, store
@@ -213,6 +214,44 @@ def test_a_context_manager_keeps_one_connection(stored, server):
     assert backend.connection is None
     assert len(server.mails) == 3
     assert server.auth_commands == 1
+
+
+def test_more_connections_opened_than_the_profile_may_have_keep_no_mail_back(stored, server):
+    backends = [EmailBackend() for _ in range(conf.option("MAX_CONNECTIONS") + 2)]
+    for backend in backends:
+        assert backend.open() is True
+    for backend in [*backends, EmailBackend()]:
+        assert backend.send_messages([message()]) == 1
+    for backend in backends:
+        assert backend.open() is False
+        backend.close()
+    assert len(server.mails) == len(backends) + 1
+    assert server.connections <= conf.option("MAX_CONNECTIONS")
+
+
+def test_connection_that_cannot_be_had_again_is_told_and_opened_anew(stored, server):
+    backend = EmailBackend(fail_silently=True)
+    backend.open()
+    pool.close_all()
+    server.refuse_login = True
+    assert backend.send_messages([message()]) == 0
+    server.refuse_login = False
+    assert backend.open() is True
+    assert backend.send_messages([message()]) == 1
+    backend.close()
+
+
+def test_nothing_is_opened_for_mail_that_goes_to_the_outbox(stored, server):
+    stored.sending = "background"
+    stored.save()
+    with EmailBackend() as backend:
+        assert backend.open() is False
+        assert backend.send_messages([message()]) == 1
+        now = message(headers={"X-Mailsetup-Sending": "at_once"})
+        assert server.connections == 0
+        assert backend.send_messages([now]) == 1
+    assert len(server.mails) == 1
+    assert Message.objects.filter(state="queued").count() == 1
 
 
 def test_open_and_close_may_be_repeated(stored, server):
