@@ -172,14 +172,15 @@ def sender(given: str, rules: SenderRules) -> str:
 def _decoded(name: str) -> str:
     """Return a display name as people read it: ``formataddr`` writes it in RFC 2047's words.
 
-    Inside the quotes of a new mailbox those would be no encoded words, but letters.
+    Inside the quotes of a new mailbox those would be no encoded words, but an error. A name in
+    words that nobody can read is none.
     """
     if "=?" not in name:
         return name
     try:
         return " ".join(str(make_header(decode_header(name))).split())
     except (HeaderParseError, LookupError, ValueError):
-        return name
+        return ""
 
 
 def _is_real(address: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from email.headerregistry import AddressHeader
+from email.utils import formataddr
 
 import django
 import pytest
@@ -33,6 +34,23 @@ def test_a_placeholder_stays_where_the_profile_knows_no_address():
 def test_a_username_that_is_an_address_serves_as_from():
     found = headers(mail(from_email="root@localhost"), from_email="", username="u@example.org")
     assert found["From"] == "u@example.org"
+
+
+@pytest.mark.parametrize("name", ["Läden", "Cửa hàng “Mây”, Hà Nội", "日本語の店"])
+def test_a_name_in_encoded_words_is_read_before_it_is_written_anew(name):
+    given = formataddr((name, "ann@example.org"))
+    assert "=?" in given
+    found = headers(mail(from_email=given), force_from_email=True)
+    address = found["From"].addresses[0]
+    assert (address.display_name, address.addr_spec) == (name, "shop@example.com")
+    found = headers(mail(from_email=given, headers={"From": given}), force_from_email=True)
+    assert found["From"].addresses[0].display_name == name
+
+
+@pytest.mark.parametrize("name", ["=?nonsense?b?w6Q=?=", "=?utf-8?b?*?=", "a =? b"])
+def test_a_name_in_words_that_are_none_does_not_keep_the_mail_back(name):
+    found = headers(mail(from_email=f"{name} <ann@example.org>"), force_from_email=True)
+    assert found["From"].addresses[0].addr_spec == "shop@example.com"
 
 
 def test_a_from_of_the_app_is_kept_unless_forced():

@@ -148,6 +148,19 @@ def test_threads_write_to_sqlite_in_turn_but_a_transaction_does_not_wait(message
     assert not thread.is_alive()
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite's writers take turns")
+def test_turn_is_waited_for_no_longer_than_sqlites_lock(messages, monkeypatch):
+    (row,) = stored()
+    update = messages.update({"reason": "written"}, {"id": row.pk})
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    thread = threading.Thread(target=lambda: (run([update], "default"), connection.close()))
+    with statements.turn._lock:
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert Message.objects.get().reason == "written"
+
+
 def test_inserted_rows_get_their_keys_and_the_defaults_of_their_fields():
     made = rows.insert(Message, [{"subject": "a"}, {"subject": "b"}], connection)
     found = Message.objects.in_bulk(made)
