@@ -39,6 +39,10 @@ KEPT = {
     LogLevel.ENVELOPE: gettext_lazy("the content until it is sent"),
     LogLevel.CONTENT: gettext_lazy("the content too"),
 }
+_FORM_ONLY = (
+    *("has_add_permission", "has_change_permission", "has_delete_permission"),
+    *("has_editable_inline_admin_formsets", "save_as", "save_on_top", "has_file_field"),
+)
 FRAME_HEADERS = {
     "Content-Security-Policy": HEADER_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -107,6 +111,8 @@ class MessagePage:
             "change": True,
             "is_popup": False,
             "has_view_permission": self.has_view_permission(request),
+            # For skins that put a form's buttons onto every page: there is nothing to save here.
+            **dict.fromkeys(_FORM_ONLY, False),
             "media": self.media,
             "urls": {
                 page: self.url_of(page, row.pk)

@@ -7,7 +7,8 @@ const PORTS = { tls: "465", starttls: "587", none: "25" };
 const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[?::1\]?)$/i;
 
 const field = (name) => document.getElementById(`id_${name}`);
-const row = (name) => document.querySelector(`.form-row.field-${name}`);
+/* Skins of the admin have rows of their own; all mark them by the field's name, or have none. */
+const row = (name) => document.querySelector(`.field-${name}`) ?? field(name).parentElement;
 
 function sentence(template, values) {
     return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
