@@ -88,7 +88,8 @@ def check_backend(
     """Report that mail goes another way (W007), or may wait for ever (W006)."""
     backends = django_settings.backends_in_force()
     messages: list[CheckMessage] = []
-    if BACKEND not in backends.values() and not django_settings.replaced_by_test_runner():
+    replaced = django_settings.replaced_by_test_runner()
+    if not (replaced or django_settings.sends_by_us()):
         in_force = ", ".join(sorted(set(backends.values()))) or "none"
         messages.append(
             CheckWarning(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import django
 import pytest
 from django.db import connection
 
 from mailsetup import conf, conf_values, vault
+from mailsetup.backends import EmailBackend
+from mailsetup.effective.django_settings import BACKEND, sends_by_us
 from mailsetup.models import SMTPProfile
 from tests.test_checks import everything, ids, profile, run
 
@@ -110,3 +113,28 @@ def test_w012_an_sqlite_that_cannot_wait(safe, monkeypatch):
     assert everything() == ["W012"]
     monkeypatch.setitem(options, "transaction_mode", "IMMEDIATE")
     assert everything() == []
+
+
+class Own(EmailBackend):
+    """What a site may have made of ours."""
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings_of_it", "expected"),
+    [
+        (f"{__name__}.Own", {}, []),
+        ("queue.Backend", {"QUEUE": {"BACKENDS": {"default": BACKEND}}}, []),
+        ("logger.Backend", {"EMAIL_LOG_BACKEND": BACKEND}, []),
+        ("queue.Backend", {"QUEUE": {"BACKENDS": ["other.Backend"]}}, ["W007"]),
+        ("no.such.Backend", {}, ["W007"]),
+    ],
+)
+def test_w007_knows_who_hands_mail_on_to_us(safe, backend, settings_of_it, expected):
+    if django.VERSION >= (6, 1):
+        safe.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        safe.EMAIL_BACKEND = backend
+    for name, value in settings_of_it.items():
+        setattr(safe, name, value)
+    assert ids() == expected
+    assert sends_by_us() is not bool(expected)

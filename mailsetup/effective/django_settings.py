@@ -10,6 +10,7 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from mailsetup.models.profile import DEFAULT_PORTS
 from mailsetup.smtp.account import Secret
@@ -90,8 +91,17 @@ def backends_in_force() -> dict[str, str]:
 
 
 def sends_by_us() -> bool:
-    """Tell whether a mailer of the site is mailsetup's; the test runner puts another one there."""
-    return BACKEND in backends_in_force().values()
+    """Tell whether mail of the site goes through mailsetup's backend, or one that hands it on.
+
+    One that inherits from ours is ours; others (a queue, a logger) name in some setting of theirs
+    to whom they hand the mail. The test runner puts its own in the place of every mailer.
+    """
+    backends = set(backends_in_force().values())
+    if BACKEND in backends:
+        return True
+    if replaced_by_test_runner():
+        return False
+    return any(_inherits(backend) for backend in backends) or _is_named_elsewhere()
 
 
 def replaced_by_test_runner() -> bool:
@@ -100,6 +110,29 @@ def replaced_by_test_runner() -> bool:
     utils = sys.modules.get("django.test.utils")
     prepared = utils is not None and hasattr(utils._TestState, "saved_data")
     return prepared and set(backends_in_force().values()) == {IN_MEMORY}
+
+
+def _inherits(backend: str) -> bool:
+    try:
+        found = import_string(backend)
+    except Exception:  # noqa: BLE001 - whatever a module of the site's raises; Django tells of it
+        return False
+    bases = getattr(found, "__mro__", ())
+    return any(f"{base.__module__}.{base.__qualname__}" == BACKEND for base in bases)
+
+
+def _is_named_elsewhere() -> bool:
+    # The two that are in force have been looked at.
+    names = {name for name in dir(settings) if name.isupper()} - {"EMAIL_BACKEND", "MAILERS"}
+    return any(_names(getattr(settings._wrapped, name, None)) for name in names)
+
+
+def _names(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_names(each) for each in value.values())
+    if isinstance(value, (list, tuple, set)):
+        return any(_names(each) for each in value)
+    return isinstance(value, str) and value == BACKEND
 
 
 def _read(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 const row = document.getElementById("mailsetup-test");
 if (row) {
-    const form = row.closest("form");
+    // Skins of the admin may put the buttons elsewhere.
+    const form = row.querySelector("input[type=submit]").form;
     const status = row.querySelector(".mailsetup-busy");
     form.addEventListener("submit", (event) => {
         if (form.getAttribute("aria-busy") === "true") {
