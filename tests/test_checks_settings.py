@@ -79,6 +79,8 @@ def test_w009_a_key_one_letter_short(safe, monkeypatch):
         "No profile listens to the variable MAILSETUP_KEY.",
     )
     monkeypatch.delenv("MAILSETUP_KEY")
+    # Of a profile that only the database knows.
+    monkeypatch.setenv("MAILSETUP_KEYNOTE_PASSWORD", "canary")
     monkeypatch.setenv("MAILSETUP_KEYS", vault.generate_key())
     assert ids() == []
 

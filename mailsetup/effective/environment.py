@@ -183,11 +183,10 @@ def unknown_variables(
     names = {"default", *standalone_names(environ), *(slugs or ())}
     known = {variable for name in names for variable in variable_names(name)} | {KEYS}
     stems = tuple(f"{PREFIX}{environment_name(name)}_" for name in names)
-    # One letter short of the right name, it would never be missed.
-    begins = (PREFIX,) if slugs is not None else (*stems, f"{PREFIX}KEY")
-    return sorted(
-        variable for variable in environ if variable.startswith(begins) and variable not in known
-    )
+    begins = stems if slugs is None else (PREFIX,)
+    unknown = {name for name in environ if name.startswith(begins)} - known
+    # One letter short of the right name; it would never be missed.
+    return sorted(unknown | ({KEYS.removesuffix("S")} & environ.keys()))
 
 
 def read(name: str, environ: Mapping[str, str] = os.environ) -> EnvironmentValues:
