@@ -93,7 +93,7 @@ class _Batch(Transactions):
         return [receipt for receipt in self.slots if receipt is not None]
 
     def _converse(self) -> None:
-        joins = self.features.pipelining and not self.features.chunking
+        joins = self.features.joining and not self.features.chunking
         pending: Item | None = None
         while True:
             item = self._next() if pending is None or joins else None
@@ -180,7 +180,15 @@ class _Batch(Transactions):
                 raise ClosingError(self.broken)
         if item is None:
             return None
-        return self._envelope(item, commands, len(ahead))
+        self.joined = pending is not None and bool(ahead)
+        try:
+            following = self._envelope(item, commands, len(ahead))
+        except ConnectionLostError:
+            if self.joined and not self.replies:
+                self._doubt_joining()
+            raise
+        self.server.joins = self.server.joins or self.joined
+        return following
 
     def _one_flight(self, item: Item) -> None:
         """Send *item*, envelope and content, with others behind it where the account asks."""
@@ -218,6 +226,8 @@ class _Batch(Transactions):
                 raise
         if self.broken is not None:
             raise ClosingError(self.broken)
+        if self.spent is not None:
+            raise ClosingError(self.spent)
         self.together = 1
         self.talk.pace = (monotonic() - flown[0][0].began) / len(flown)
         if len(flown) > 1:

@@ -20,12 +20,22 @@ _MAX_SERVERS: Final = 256
 class Server:
     """One server, as known from earlier connections."""
 
-    __slots__ = ("changes", "chunks", "no_chunking_until", "no_pipelining_until", "pipelines")
+    __slots__ = (
+        "changes",
+        "chunks",
+        "joins",
+        "no_chunking_until",
+        "no_joining_until",
+        "no_pipelining_until",
+        "pipelines",
+    )
 
     def __init__(self) -> None:
         self.changes = 0
         self.pipelines = False
         self.chunks = False
+        self.joins = False
+        self.no_joining_until = 0.0
         self.no_pipelining_until = 0.0
         self.no_chunking_until = 0.0
 
@@ -34,6 +44,12 @@ class Server:
         self.changes += 1
         self.pipelines = False
         self.no_pipelining_until = monotonic() + _DISTRUST
+
+    def distrust_joining(self) -> None:
+        """Begin no message behind the content of another for an hour."""
+        self.changes += 1
+        self.joins = False
+        self.no_joining_until = monotonic() + _DISTRUST
 
     def distrust_chunking(self) -> None:
         """Use DATA for an hour."""
@@ -68,6 +84,7 @@ class Features:
         "changes",
         "chunking",
         "eightbit",
+        "joining",
         "pipelining",
         "size",
         "sized",
@@ -86,4 +103,7 @@ class Features:
         self.eightbit = "8bitmime" in offers
         self.smtputf8 = "smtputf8" in offers
         self.pipelining = "pipelining" in offers and now >= server.no_pipelining_until
+        # Haraka answers 503 to what comes behind the end of DATA, Courier throws it away; RFC 2920
+        # section 3.1 allows it.
+        self.joining = self.pipelining and now >= server.no_joining_until
         self.chunking = self.pipelining and "chunking" in offers and now >= server.no_chunking_until

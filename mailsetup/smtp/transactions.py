@@ -59,6 +59,10 @@ class Transactions(Flight):
         self.width = MOST_COMMANDS if self.features.pipelining else 1
         # How many messages the flight under way holds.
         self.together = 1
+        # Whether the envelope under way went out behind the content of another message.
+        self.joined = False
+        # Why the server takes no more messages over this connection, where it said so in a flight.
+        self.spent: TransportError | None = None
         # The replies to the envelope under way, as far as they have been read.
         self.replies: list[Reply] = []
 
@@ -118,6 +122,7 @@ class Transactions(Flight):
                 replies.append(self.read())
         except ConnectionLostError:
             self._doubt_pipelining()
+            self._keep_refusal(item, commands)
             raise
         except ClosingError:
             if replies:
@@ -160,7 +165,7 @@ class Transactions(Flight):
                 item.refused[address] = verdict.recipient_refused(self.wire, address, reply)
         waits = data is not None and data.code == 354
         if not mail.positive:
-            self._close(item.index, verdict.sender_refused(self.wire, item, mail))
+            self._refuse_sender(item, mail)
         elif not item.accepted:
             self._close(item.index, verdict.recipients_refused(self.wire, item))
         elif data is not None and not waits:
@@ -171,6 +176,29 @@ class Transactions(Flight):
         self.talk.dirty = not waits and (mail.positive or bool(item.accepted))
         # RFC 2920 section 3.1: a server that waits for a content nobody gets is given none.
         return VOID if waits else None
+
+    def _refuse_sender(self, item: Item, mail: Reply) -> None:
+        if mail.code == 503 and self.joined and not self.server.joins:
+            # Not a word about the sender: it wants nothing behind the end of a content.
+            self._doubt_joining()
+            raise ClosingError(self.closes(mail))
+        if 400 <= mail.code < 500 and self.talk.count:
+            self._leave_to_another(item, mail)
+        else:
+            self._close(item.index, verdict.sender_refused(self.wire, item, mail))
+
+    def _leave_to_another(self, item: Item, mail: Reply) -> None:
+        """Have a new connection carry *item*: this one has carried others, and may be used up.
+
+        OpenSMTPD says 452 to each MAIL after a hundred messages and does not hang up. Refused there
+        too, it is the message that is meant.
+        """
+        error = self.closes(mail)
+        self._close(item.index, verdict.unsent(item, error))
+        if self.together == 1:
+            raise ClosingError(error)
+        # The answers to those behind it in the flight are still to be read.
+        self.spent = error
 
     def _refuse_data(self, item: Item, data: Reply) -> None:
         if data.code < 400:
@@ -228,6 +256,10 @@ class Transactions(Flight):
         if self.width > 1 and not self.server.pipelines and self.broken is None:
             self.server.distrust_pipelining()
 
+    def _doubt_joining(self) -> None:
+        if not self.server.joins and self.broken is None:
+            self.server.distrust_joining()
+
     def _doubt_chunking(self) -> None:
         if self.features.chunking and not self.server.chunks and self.broken is None:
             self.server.distrust_chunking()
@@ -238,11 +270,13 @@ class Transactions(Flight):
         try:
             ready = self._envelope(item, commands, len(commands))
         except ConnectionLostError as lost:
-            self._settle_lost(item, commands, self.broken or lost)
+            if self.left and self.slots[item.index] is None:
+                self._close(item.index, verdict.ambiguous(item, self.broken or lost))
             raise
         except ClosingError as closing:
             # After 421 nothing was accepted; out of step, what was read tells nothing.
-            if self.left and closing.error.code != 421:
+            is_open = self.slots[item.index] is None
+            if is_open and self.left and closing.error.code != 421:
                 self._close(item.index, verdict.ambiguous(item, closing.error))
             raise
         if ready is None:
@@ -250,8 +284,8 @@ class Transactions(Flight):
         else:
             self._final(item)
 
-    def _settle_lost(self, item: Item, commands: list[bytes], lost: TransportError) -> None:
-        """The connection ended before the replies to one flight did."""
+    def _keep_refusal(self, item: Item, commands: list[bytes]) -> None:
+        """The connection ended, or fell silent, behind a refused MAIL: that much is known."""
         resets = commands[0] == b"RSET\r\n"
         # Refused, RSET leaves the transaction before open: whose mail this one has become is not
         # known.
@@ -259,8 +293,6 @@ class Transactions(Flight):
         mail = next(iter(self.replies[resets:]), None)
         if in_step and mail is not None and not mail.positive:
             self._close(item.index, verdict.sender_refused(self.wire, item, mail))
-        elif self.left:
-            self._close(item.index, verdict.ambiguous(item, lost))
 
     def _stay_in_step(self, item: Item) -> None:
         """Read the reply to the BDAT of a message whose envelope was refused."""
