@@ -33,7 +33,7 @@ from typing import Final
 from . import verdict
 from .content import Item, prepare
 from .envelope import Envelope, Receipt, Watch
-from .errors import ConnectionLostError, TransportError
+from .errors import ConnectionLostError, ReplyTimeoutError, TransportError
 from .flight import ClosingError
 from .talk import Talk
 from .transactions import MOST_COMMANDS, VOID, Transactions
@@ -182,13 +182,12 @@ class _Batch(Transactions):
             return None
         self.joined = pending is not None and bool(ahead)
         try:
-            following = self._envelope(item, commands, len(ahead))
-        except ConnectionLostError:
+            return self._envelope(item, commands, len(ahead))
+        except ReplyTimeoutError:
             if self.joined and not self.replies:
-                self._doubt_joining()
+                # It may have thrown away what stood behind the content.
+                self.server.distrust_joining()
             raise
-        self.server.joins = self.server.joins or self.joined
-        return following
 
     def _one_flight(self, item: Item) -> None:
         """Send *item*, envelope and content, with others behind it where the account asks."""

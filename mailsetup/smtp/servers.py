@@ -23,7 +23,6 @@ class Server:
     __slots__ = (
         "changes",
         "chunks",
-        "joins",
         "no_chunking_until",
         "no_joining_until",
         "no_pipelining_until",
@@ -34,7 +33,6 @@ class Server:
         self.changes = 0
         self.pipelines = False
         self.chunks = False
-        self.joins = False
         self.no_joining_until = 0.0
         self.no_pipelining_until = 0.0
         self.no_chunking_until = 0.0
@@ -48,7 +46,6 @@ class Server:
     def distrust_joining(self) -> None:
         """Begin no message behind the content of another for an hour."""
         self.changes += 1
-        self.joins = False
         self.no_joining_until = monotonic() + _DISTRUST
 
     def distrust_chunking(self) -> None:

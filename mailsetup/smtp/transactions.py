@@ -178,9 +178,10 @@ class Transactions(Flight):
         return VOID if waits else None
 
     def _refuse_sender(self, item: Item, mail: Reply) -> None:
-        if mail.code == 503 and self.joined and not self.server.joins:
-            # Not a word about the sender: it wants nothing behind the end of a content.
-            self._doubt_joining()
+        if mail.code == 503 and self.joined:
+            # Not a word about the sender: it wants nothing behind the end of a content. It may
+            # have taken others, which came in a packet of their own.
+            self.server.distrust_joining()
             raise ClosingError(self.closes(mail))
         if 400 <= mail.code < 500 and self.talk.count:
             self._leave_to_another(item, mail)
@@ -255,10 +256,6 @@ class Transactions(Flight):
     def _doubt_pipelining(self) -> None:
         if self.width > 1 and not self.server.pipelines and self.broken is None:
             self.server.distrust_pipelining()
-
-    def _doubt_joining(self) -> None:
-        if not self.server.joins and self.broken is None:
-            self.server.distrust_joining()
 
     def _doubt_chunking(self) -> None:
         if self.features.chunking and not self.server.chunks and self.broken is None:
