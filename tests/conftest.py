@@ -35,12 +35,14 @@ def _source_language():
 def _nothing_in_memory():
     """Begin and end each test with no profile in memory and no connection kept."""
     from mailsetup import effective
+    from mailsetup.delivery.outbox.seats import seats
     from mailsetup.smtp.pool import pool
 
     effective.forget()
     yield
     pool.close_all()
     effective.forget()
+    seats._fewer.clear()
 
 
 @pytest.fixture

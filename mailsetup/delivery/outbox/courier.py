@@ -20,13 +20,14 @@ from mailsetup.delivery.outbox.claims import Claim
 from mailsetup.delivery.outbox.due import MOST_KEYS, Due
 from mailsetup.delivery.outbox.journal import Journal
 from mailsetup.delivery.outbox.seats import seats
+from mailsetup.delivery.outbox.settle import Judged
 from mailsetup.delivery.outbox.standing import UNUSABLE_SECONDS, Standing
 from mailsetup.delivery.send import BATCH_BYTES
 from mailsetup.effective import Effective, resolve
 from mailsetup.exceptions import ConfigurationError, ContentUnavailableError, NoProfileError
 from mailsetup.models import LogLevel, Message, State
 from mailsetup.models.message import UNCLAIMED
-from mailsetup.smtp.errors import Outcome, PoolTimeoutError, WithdrawnError
+from mailsetup.smtp.errors import Outcome, PoolTimeoutError, Stage, WithdrawnError
 from mailsetup.smtp.pool import pool
 from mailsetup.smtp.session import Envelope, Receipt
 
@@ -287,8 +288,15 @@ def _conclude(journal: Journal) -> None:
         standing.refused(trouble.error)
     elif trouble.outcome is Outcome.HOLD:
         standing.hold(trouble.hold_seconds or QUOTA_SECONDS, reason)
-    else:
+    elif not (_is_crowded(trouble) and seats.one_less(standing.slug)):
         standing.out_of_reach(reason)
+
+
+def _is_crowded(trouble: Judged) -> bool:
+    """Tell whether the server turned this connection away, not the profile: others may go on."""
+    if trouble.cause == "too_many_connections":
+        return True
+    return trouble.error.stage is Stage.GREETING and trouble.error.code == 421
 
 
 def _why(error: Exception) -> str:

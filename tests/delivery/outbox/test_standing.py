@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,11 +12,13 @@ from django.utils import timezone
 from mailsetup import effective
 from mailsetup.delivery import manage
 from mailsetup.delivery.outbox import courier, standing, workers
+from mailsetup.delivery.outbox import seats as seats_module
 from mailsetup.delivery.outbox.standing import Standing, resume
 from mailsetup.models import Attempt, Lease, Message, ProfileState, SMTPProfile, State
 from mailsetup.signals import profile_stopped
 from mailsetup.smtp.errors import Stage, TransportError
 from tests.backend_servers import PASSWORD
+from tests.smtp.hostile import Dialogue, HostileServer
 
 from .conftest import WORKER, mail, put
 
@@ -150,6 +153,36 @@ def test_probe_after_an_edit_forgets_how_often_the_others_failed(profile, server
         assert ProfileState.objects.get().failures == 1, port
     work()
     assert ProfileState.objects.get().failures == 2
+
+
+CROWDED = "421 4.7.0 mx Error: too many connections from 127.0.0.1"
+
+
+@pytest.mark.parametrize("greeting", [CROWDED, "421 busy"])
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_one_connection_too_many_is_given_up_and_the_others_go_on(
+    profile, work, monkeypatch, greeting, others
+):
+    # Of this test alone.
+    own = seats_module._Seats()
+    monkeypatch.setattr(courier, "seats", own)
+    dialogue = Dialogue("crowded", connections=[[f"S: {greeting}", "close"]])
+    full = HostileServer(dialogue, None, bytewise=False)
+    try:
+        change(host="127.0.0.1", port=full.port, encryption="none", login="none")
+        put(mail())
+        for _ in range(others):
+            assert own.take("shop", 3)
+        work()
+    finally:
+        full.finish()
+    assert Standing(effective.resolve()).is_held is (others == 0)
+    attempt = Attempt.objects.get()
+    assert (attempt.stage, attempt.code) == ("greeting", 421)
+    # Those that others have are all that there are, for a while.
+    assert own.take("shop", 3) is (others == 0)
+    monkeypatch.setattr(seats_module, "monotonic", lambda: time.monotonic() + 301)
+    assert own.take("shop", 3)
 
 
 def test_resumed_profile_sends_what_it_kept(profile, server, work):
