@@ -6,6 +6,7 @@ The middle of a batch: it knows what the commands mean, nothing of the order in 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -289,7 +290,9 @@ class Transactions(Flight):
         in_step = not resets or all(reply.positive for reply in self.replies[:1])
         mail = next(iter(self.replies[resets:]), None)
         if in_step and mail is not None and not mail.positive:
-            self._close(item.index, verdict.sender_refused(self.wire, item, mail))
+            # The conversation is over anyway.
+            with suppress(ClosingError):
+                self._refuse_sender(item, mail)
 
     def _stay_in_step(self, item: Item) -> None:
         """Read the reply to the BDAT of a message whose envelope was refused."""
