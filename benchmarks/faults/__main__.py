@@ -73,10 +73,9 @@ def main() -> int:
                 title += f", {options.in_flight} in flight"
             print(kill_table(title, killed, findings, oracle.orphans(site)))
         wrong = oracle.tell(findings.items())
-        for line in wrong[:50]:
-            print(line, file=sys.stderr)
         if wrong:
-            print(site.log.read_text()[-5000:], file=sys.stderr)
+            # What is wrong comes last: the end of a long output is what is seen of it.
+            print(site.log.read_text()[-5000:], *wrong[:50], sep="\n", file=sys.stderr)
     return 1 if wrong else 0
 
 

@@ -23,6 +23,7 @@ def kill_table(title: str, killed: Killed, findings: Mapping[str, Findings], orp
         ["mails kept and shown as not known", *(one.shown for one in found)],
         ["of these, accepted", *(one.arrived for one in found)],
         ["set aside", *(one.set_aside for one in found)],
+        ["of these, at fewer than three killed workers", *(len(one.wronged) for one in found)],
         ["states that no attempt explains", *(len(one.untold) for one in found)],
         ["content files left behind by kills", orphans, ""],
         ["seconds: kills, rest", "{:.0f}, {:.0f}".format(*killed.seconds), ""],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ class Lab:
         self.workers: list[subprocess.Popen[bytes]] = []
         # The Message-IDs of what was handed over, by policy.
         self.expected: dict[str, list[str]] = {policy: [] for policy in POLICIES}
+        # How many workers were killed that had claimed a mail, by its Message-ID.
+        self.ends: Counter[str] = Counter()
 
     @property
     def log(self) -> Path:
@@ -96,6 +99,9 @@ class Lab:
     def kill(self, pid: int) -> None:
         """Kill a worker, with no time for anything, and start another."""
         worker = next(one for one in self.workers if one.pid == pid)
+        # Stopped, it claims and settles nothing while somebody reads what it has claimed.
+        worker.send_signal(signal.SIGSTOP)
+        self.ends.update(_claimed_by(pid))
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         self.workers.remove(worker)
@@ -124,6 +130,13 @@ class Lab:
         for worker in self.workers:
             _end(worker)
         self.workers.clear()
+
+
+def _claimed_by(pid: int) -> list[str]:
+    from mailsetup.models import Message, State  # noqa: PLC0415 - once Django is set up
+
+    mine = Message.objects.filter(state=State.SENDING, worker__contains=f"/{pid}/")
+    return list(mine.values_list("message_id", flat=True))
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

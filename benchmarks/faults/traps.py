@@ -1,7 +1,8 @@
 """Traps: whoever comes to a place first, in whatever process, stays there until it is let go.
 
 A trap is a file. To rename it is to be caught: the file system sees to it that only one is. What
-is known of who was caught is written beside it, and who has set the trap reads it there.
+is known of who was caught is written beside it, and who has set the trap reads it there. A mail
+that was caught once is let pass from then on: one whose worker ends each time is set aside.
 """
 
 from __future__ import annotations
@@ -58,19 +59,24 @@ class Traps:
 
     # -- Who is caught
 
-    def spring(self, name: str, **facts: Any) -> bool:
+    def spring(self, name: str, *, recipient: str, **facts: Any) -> bool:
         """Tell whether the one who calls is caught.
 
         Args:
             name: the trap.
+            recipient: of the mail that is worked on.
             facts: what is known of who calls.
         """
+        met = self.folder / f"met {recipient}"
+        if not (self.folder / name).exists() or met.exists():
+            return False
         try:
             (self.folder / name).rename(self.folder / f"{name}.caught")
         except FileNotFoundError:
             return False
+        met.touch()
         draft = self.folder / f"{name}.draft"
-        draft.write_text(json.dumps(facts))
+        draft.write_text(json.dumps({"recipient": recipient, **facts}))
         draft.rename(self.folder / f"{name}.facts")
         return True
 
