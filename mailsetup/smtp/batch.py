@@ -180,6 +180,8 @@ class _Batch(Transactions):
                 raise ClosingError(self.broken)
         if item is None:
             return None
+        # That was the content of the one before.
+        self.left = False
         self.joined = pending is not None and bool(ahead)
         try:
             return self._envelope(item, commands, len(ahead))
@@ -198,8 +200,7 @@ class _Batch(Transactions):
             parts = [*commands, *self._body(item)]
             self.put(parts, sum(map(len, parts)))
             self._land(item, commands)
-            if self.broken is not None:
-                raise ClosingError(self.broken)
+            self._end_where_broken()
 
     def _many_in_one(self, items: list[Item]) -> None:
         """Send *items*, envelopes and contents, and read the answers to all of them."""
@@ -218,24 +219,27 @@ class _Batch(Transactions):
         self.put(parts, octets, len(flown))
         for nth, (item, commands, end) in enumerate(flown):
             self.left = end <= self.gone
+            self.behind = sum(end <= self.gone for _, _, end in flown[nth + 1 :])
             try:
                 self._land(item, commands)
             except (ConnectionLostError, ClosingError) as error:
                 self._doubt([item for item, _, end in flown[nth + 1 :] if end <= self.gone], error)
                 raise
-        if self.broken is not None:
-            raise ClosingError(self.broken)
-        if self.spent is not None:
-            raise ClosingError(self.spent)
+        self._end_where_broken()
         self.together = 1
         self.talk.pace = (monotonic() - flown[0][0].began) / len(flown)
         if len(flown) > 1:
             self.talk.steady = not self.talk.resets and not self.talk.dirty
 
+    def _end_where_broken(self) -> None:
+        error = self.broken or self.spent
+        if error is not None:
+            raise ClosingError(error)
+
     def _doubt(self, items: list[Item], why: ConnectionLostError | ClosingError) -> None:
         """Settle the messages of a flight behind the one where the conversation ended."""
         error = why.error if isinstance(why, ClosingError) else why
-        if not items or (error.code == 421 and self.hangs_up()):
+        if not items or self._hung_up(error):
             return
         if error.code is not None:
             # That reply was another one's.

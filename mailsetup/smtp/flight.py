@@ -24,6 +24,8 @@ __all__ = ["ClosingError", "Flight"]
 
 # How long to wait for replies on their way after a write failed.
 _GRACE: Final = 0.5
+# How long to wait for the end of the connection, or another reply, after 421.
+_PATIENCE: Final = 5.0
 _VERBS: Final = frozenset({b"MAIL ", b"RCPT ", b"DATA\r", b"RSET\r", b"BDAT ", b".\r\n"})
 
 
@@ -47,6 +49,15 @@ class Flight:
         self.gone = 0
         # Whether the last octet of the content under way may have left.
         self.left = False
+        # Why the server takes no more messages over this connection, where it said so in a flight
+        # and went on answering.
+        self.spent: TransportError | None = None
+        # Whether it has wanted nothing since then.
+        self.leaving = False
+        # Whether it neither hung up nor said another word.
+        self.silent = False
+        # A reply that was read before its time.
+        self._ahead: Reply | None = None
 
     def put(self, parts: list[bytes], mark: int, messages: int = 1) -> None:
         """Write *parts*; octets up to *mark* hold the contents that are under way."""
@@ -77,12 +88,21 @@ class Flight:
             else:
                 self.wire.tell_sent(f"({len(part)} octets of content)")
 
-    def read(self, seconds: float | None = None) -> Reply:
-        """Return the next reply; 421 ends the conversation."""
-        reply = self.wire.read_reply(seconds)
+    def read(self, seconds: float | None = None, *, due: bool = False) -> Reply:
+        """Return the next reply; 421 ends the conversation, if the server ends it too.
+
+        Args:
+            seconds: how long to wait for it; the account's timeout where not given.
+            due: whether a content has left whose reply is to come behind this one.
+        """
+        reply = self._ahead or self.wire.read_reply(seconds)
+        self._ahead = None
         if reply.code == 421:
-            # RFC 5321 section 3.8: it is about to close; nothing behind this was accepted.
-            raise ClosingError(self.closes(reply))
+            error = self.closes(reply)
+            if not (due and self._goes_on()):
+                # RFC 5321 section 3.8: nothing behind this was accepted.
+                raise ClosingError(error)
+            self.spent, self.leaving = error, True
         return reply
 
     def closes(self, reply: Reply) -> TransportError:
@@ -90,20 +110,20 @@ class Flight:
             ConnectionLostError, f"{self.wire.account.host} closes the connection", reply
         )
 
-    def hangs_up(self) -> bool:
-        """Tell whether the server ends the connection after 421, as RFC 5321 section 3.8 has it.
+    def _goes_on(self) -> bool:
+        """Tell whether the server says more after 421, and does not hang up.
 
-        One that goes on may accept what is behind: it used the code for a message alone.
+        It used the code for this command alone then, as Exim does for each MAIL over a connection
+        that has carried enough, and may accept what is behind.
         """
-        wire = self.wire
-        wire.expires = monotonic() + _GRACE
         try:
-            wire.read_reply(_GRACE)
+            self._ahead = self.wire.read_reply(min(_PATIENCE, self.wire.timeout))
         except (ReplyTimeoutError, ProtocolError):
-            return False
+            self.silent = True
         except ConnectionLostError:
-            return True
-        return False
+            # It hung up, as RFC 5321 section 3.8 has it.
+            pass
+        return self._ahead is not None
 
     def unanswered(self) -> TransportError:
         host = self.wire.account.host

@@ -13,7 +13,15 @@ from typing import Final
 from . import verdict
 from .content import Item, stuffed
 from .envelope import Envelope, Receipt, Watch
-from .errors import ConnectionLostError, Outcome, Stage, TransportError, WithdrawnError
+from .errors import (
+    ConnectionLostError,
+    Outcome,
+    ProtocolError,
+    ReplyTimeoutError,
+    Stage,
+    TransportError,
+    WithdrawnError,
+)
 from .flight import ClosingError, Flight
 from .replies import Reply
 from .servers import server_for
@@ -58,12 +66,11 @@ class Transactions(Flight):
         self.server = server_for(account.host, account.port)
         self.features = talk.learn(wire, self.server)
         self.width = MOST_COMMANDS if self.features.pipelining else 1
-        # How many messages the flight under way holds.
+        # How many messages the flight under way holds, and how many whose replies come later.
         self.together = 1
+        self.behind = 0
         # Whether the envelope under way went out behind the content of another message.
         self.joined = False
-        # Why the server takes no more messages over this connection, where it said so in a flight.
-        self.spent: TransportError | None = None
         # The replies to the envelope under way, as far as they have been read.
         self.replies: list[Reply] = []
 
@@ -120,7 +127,7 @@ class Transactions(Flight):
                     self.put(commands[nth : nth + self.width], 0)
                     written = min(total, nth + self.width)
                 wire.stage = _STAGES[command[:4]]
-                replies.append(self.read())
+                replies.append(self.read(due=self.left))
         except ConnectionLostError:
             self._doubt_pipelining()
             self._keep_refusal(item, commands)
@@ -155,6 +162,7 @@ class Transactions(Flight):
     def _judge(self, item: Item, replies: list[Reply]) -> Item | None:
         """Settle *item* where its envelope was refused; else return whose body comes next."""
         mail, answers = replies[0], replies[1:]
+        self.leaving = self.leaving and not mail.positive
         data = answers.pop() if len(answers) > len(item.rcpts) else None
         for reply in replies:
             if 300 <= reply.code < 400 and reply is not data:
@@ -215,15 +223,14 @@ class Transactions(Flight):
         """Read the reply to the content of *item*, and settle it."""
         self.wire.stage = Stage.CONTENT
         try:
-            reply = self.wire.read_reply(self.wire.account.final_timeout)
+            reply = self.read(self.wire.account.final_timeout, due=self.behind > 0)
         except ConnectionLostError as lost:
             if self.left and item is not VOID:
                 self._doubt_chunking()
                 self._close(item.index, verdict.ambiguous(item, self.broken or lost))
             raise
-        if reply.code == 421:
-            raise ClosingError(self.closes(reply))
-        if item is not VOID:
+        # Behind 421 it goes over another connection.
+        if item is not VOID and reply.code != 421:
             self._settle(item, reply)
 
     def _settle(self, item: Item, reply: Reply) -> None:
@@ -268,7 +275,7 @@ class Transactions(Flight):
         try:
             ready = self._envelope(item, commands, len(commands))
         except ConnectionLostError as lost:
-            if self.left and self.slots[item.index] is None:
+            if self.left and self.slots[item.index] is None and not self._hung_up(lost):
                 self._close(item.index, verdict.ambiguous(item, self.broken or lost))
             raise
         except ClosingError as closing:
@@ -281,6 +288,14 @@ class Transactions(Flight):
             self._stay_in_step(item)
         else:
             self._final(item)
+
+    def _hung_up(self, error: TransportError) -> bool:
+        """Tell whether the server ended the connection because it wants no more messages."""
+        if error.code == 421:
+            return not self.silent
+        if isinstance(error, ReplyTimeoutError | ProtocolError):
+            return False
+        return self.leaving and self.broken is None
 
     def _keep_refusal(self, item: Item, commands: list[bytes]) -> None:
         """The connection ended, or fell silent, behind a refused MAIL: that much is known."""
@@ -297,7 +312,7 @@ class Transactions(Flight):
     def _stay_in_step(self, item: Item) -> None:
         """Read the reply to the BDAT of a message whose envelope was refused."""
         self.talk.dirty = True
-        reply = self.read(self.wire.account.final_timeout)
+        reply = self.read(self.wire.account.final_timeout, due=self.behind > 0)
         if reply.positive and item.accepted:
             # It took the content for recipients, though not from this sender: whose mail was it?
             error = self.out_of_step()

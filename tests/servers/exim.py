@@ -19,7 +19,7 @@ OWNER = "Debian-exim"
 USER = "an"
 
 _CONFIG = r"""
-daemon_smtp_ports = {plain} : {tls}
+daemon_smtp_ports = {plain} : {tls} : {brief}
 local_interfaces = {host}
 tls_on_connect_ports =
 keep_environment =
@@ -35,7 +35,7 @@ qualify_domain = {domain}
 host_lookup =
 rfc1413_hosts =
 smtp_accept_max = 200
-smtp_accept_max_per_connection = 10000
+smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{brief}}}{{4}}{{10000}}}}
 smtp_accept_queue_per_connection = 0
 message_size_limit = 40M
 smtputf8_advertise_hosts = *
@@ -60,7 +60,7 @@ acl_rcpt:
        message = relay not permitted
   deny local_parts = !{user}
        message = Unknown user
-  require condition = ${{if or{{{{eq{{$received_port}}{{{plain}}}}}{{def:authenticated_id}}}}}}
+  require condition = ${{if or{{{{!eq{{$received_port}}{{{tls}}}}}{{def:authenticated_id}}}}}}
           message = log in first
   accept
 
@@ -102,17 +102,21 @@ def exim_missing() -> str:
 
 @dataclass
 class Exim:
-    """A running Exim: `plain` takes mail for USER from anyone, `tls` by STARTTLS and login."""
+    """A running Exim: `plain` takes mail for USER from anyone, `tls` by STARTTLS and login.
+
+    `brief` is as `plain`, and takes four messages over a connection.
+    """
 
     directory: Path
     certificates: Certificates
     plain: int = 0
     tls: int = 0
+    brief: int = 0
     child: Child | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """Write the configuration and start; ServerError with the log if it does not come up."""
-        self.plain, self.tls = free_ports(2)
+        self.plain, self.tls, self.brief = free_ports(3)
         owner = pwd.getpwnam(OWNER)
         for name in ("spool", "log", "mail"):
             (self.directory / name).mkdir()
@@ -128,6 +132,7 @@ class Exim:
                 password=hashlib.sha256(USERS[USER].encode()).hexdigest().upper(),
                 plain=self.plain,
                 tls=self.tls,
+                brief=self.brief,
                 certificate=self.certificates.certificate,
                 key=self.certificates.key,
             )
@@ -135,7 +140,7 @@ class Exim:
         config.chmod(0o644)
         self.child = Child(
             [EXIM, "-C", config, "-bdf", "-q1m"],
-            ports=(self.plain, self.tls),
+            ports=(self.plain, self.tls, self.brief),
             log=self.directory / "exim.log",
         )
         self.child.__enter__()

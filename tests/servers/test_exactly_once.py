@@ -264,6 +264,19 @@ def test_refusals_after_a_long_run_without_one_lose_nothing(target):
     read_once(target, [sent[nth][0] for nth, one in enumerate(people) if one == RECIPIENT])
 
 
+@pytest.mark.parametrize("in_flight", [1, 3, 20])
+def test_a_connection_that_has_carried_enough_leaves_nothing_in_doubt(
+    certificates, exim, in_flight
+):
+    """Exim says 421 to each MAIL then, and goes on."""
+    reach = account(certificates, exim.brief, **ANONYMOUS, in_flight=in_flight)
+    target = Target(reach, exim.fetch_each, exim.wait_until_delivered, BOTH)
+    sent = [envelope(b"message\r\n") for _ in range(50)]
+    receipts = pooled(target, sent)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.SENT}
+    read_once(target, [message_id for message_id, _ in sent])
+
+
 def test_threads_that_share_a_pool_send_each_message_once(target):
     sent = [envelope(b"message %d\r\n" % number) for number in range(40)]
     kept = replace(target.account, key=("shop", 1), max_messages=5)
