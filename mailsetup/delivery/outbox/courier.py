@@ -288,7 +288,9 @@ def _conclude(journal: Journal) -> None:
         standing.refused(trouble.error)
     elif trouble.outcome is Outcome.HOLD:
         standing.hold(trouble.hold_seconds or QUOTA_SECONDS, reason)
-    elif not (_is_crowded(trouble) and seats.one_less(standing.slug)):
+    elif not (
+        _is_crowded(trouble) and seats.one_less(standing.slug, elsewhere=standing.worked_lately)
+    ):
         standing.out_of_reach(reason)
 
 

@@ -9,6 +9,8 @@ __all__ = ["seats"]
 
 # How long a profile makes do with fewer, after its server turned one connection away.
 FEWER_SECONDS: Final = 300.0
+# How long it does without any, where another process has one: that process may end.
+NONE_SECONDS: Final = 60.0
 
 
 class _Seats:
@@ -36,17 +38,19 @@ class _Seats:
             self._taken[slug] += 1
             return True
 
-    def one_less(self, slug: str) -> bool:
+    def one_less(self, slug: str, *, elsewhere: bool) -> bool:
         """Make do with those that others have, for a while; tell whether any other has one.
 
         Args:
             slug: the profile, whose server turned the connection of one away.
+            elsewhere: whether another process has one.
         """
         with self._lock:
             others = self._taken[slug] - 1
-            if others < 1:
+            if others < 1 and not elsewhere:
                 return False
-            self._fewer[slug] = (others, monotonic() + FEWER_SECONDS)
+            seconds = FEWER_SECONDS if others else NONE_SECONDS
+            self._fewer[slug] = (others, monotonic() + seconds)
             return True
 
     def leave(self, slug: str) -> None:

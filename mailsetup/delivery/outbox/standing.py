@@ -111,7 +111,7 @@ class Standing:
 
         A login that was not accepted lately is tried by one worker at a time.
         """
-        if self.effective["login"] == "none" or self._is_proven():
+        if self.effective["login"] == "none" or self.worked_lately:
             return True
         holder = f"{worker}#{threading.get_ident()}"[:200]
         if not workers.take(self._lease, holder, self.effective.account.time_to_open()):
@@ -131,7 +131,12 @@ class Standing:
     def _lease(self) -> str:
         return f"login:{self.slug}"
 
-    def _is_proven(self, seconds: float = PROVEN_SECONDS) -> bool:
+    @property
+    def worked_lately(self) -> bool:
+        """Whether the server took one of the workers in, by these settings, a moment ago."""
+        return self._is_proven(PROVEN_SECONDS)
+
+    def _is_proven(self, seconds: float) -> bool:
         state = self.state
         if state is None or state.login_at is None or state.login_settings != self.mark:
             return False

@@ -185,6 +185,30 @@ def test_one_connection_too_many_is_given_up_and_the_others_go_on(
     assert own.take("shop", 3)
 
 
+def test_process_that_gets_no_connection_leaves_the_profile_to_who_has_one(
+    profile, work, monkeypatch
+):
+    own = seats_module._Seats()
+    monkeypatch.setattr(courier, "seats", own)
+    dialogue = Dialogue("crowded", connections=[[f"S: {CROWDED}", "close"]])
+    full = HostileServer(dialogue, None, bytewise=False)
+    try:
+        change(host="127.0.0.1", port=full.port, encryption="none", login="none")
+        put(mail(), mail())
+        # Another process's worker.
+        Standing(effective.resolve()).works()
+        work()
+    finally:
+        full.finish()
+    assert not Standing(effective.resolve()).is_held
+    assert Attempt.objects.count() == 1
+    Message.objects.update(due_at=timezone.now())
+    assert work() == 0
+    assert not own.take("shop", 3)
+    monkeypatch.setattr(seats_module, "monotonic", lambda: time.monotonic() + 61)
+    assert own.take("shop", 3)
+
+
 def test_resumed_profile_sends_what_it_kept(profile, server, work):
     mark = standing.settings_mark(effective.resolve())
     ProfileState.objects.create(slug="shop", stopped_at=timezone.now(), kept_settings=mark)
