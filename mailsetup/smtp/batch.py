@@ -33,7 +33,7 @@ from typing import Final
 from . import verdict
 from .content import Item, prepare
 from .envelope import Envelope, Receipt, Watch
-from .errors import ConnectionLostError, ReplyTimeoutError, TransportError
+from .errors import ConnectionLostError, Outcome, ReplyTimeoutError, TransportError
 from .flight import ClosingError
 from .talk import Talk
 from .transactions import MOST_COMMANDS, VOID, Transactions
@@ -87,10 +87,15 @@ class _Batch(Transactions):
             error = self.broken or lost
         if error is not None:
             self.talk.over = True
+            if self.features.chunking and self._is_in_doubt():
+                self.server.doubt()
             self._leave(error)
         elif None in self.slots:
             self._leave(self._withdrawn())
         return [receipt for receipt in self.slots if receipt is not None]
+
+    def _is_in_doubt(self) -> bool:
+        return any(one is not None and one.outcome is Outcome.AMBIGUOUS for one in self.slots)
 
     def _converse(self) -> None:
         joins = self.features.joining and not self.features.chunking

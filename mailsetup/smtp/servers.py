@@ -15,6 +15,8 @@ __all__ = ["Features", "Server", "forget", "server_for"]
 
 _DISTRUST: Final = 3600.0
 _MAX_SERVERS: Final = 256
+# How often in a row a connection may end in doubt before no content leaves with its envelope.
+_MOST_DOUBTS: Final = 3
 
 
 class Server:
@@ -23,6 +25,7 @@ class Server:
     __slots__ = (
         "changes",
         "chunks",
+        "doubts",
         "no_chunking_until",
         "no_joining_until",
         "no_pipelining_until",
@@ -33,6 +36,7 @@ class Server:
         self.changes = 0
         self.pipelines = False
         self.chunks = False
+        self.doubts = 0
         self.no_joining_until = 0.0
         self.no_pipelining_until = 0.0
         self.no_chunking_until = 0.0
@@ -52,7 +56,18 @@ class Server:
         """Use DATA for an hour."""
         self.changes += 1
         self.chunks = False
+        self.doubts = 0
         self.no_chunking_until = monotonic() + _DISTRUST
+
+    def doubt(self) -> None:
+        """Count a connection that ended in doubt since a message was accepted.
+
+        Dovecot's submission service may crash at a BDAT behind a refused MAIL: each time the
+        refusal is lost, and so would be those of all messages to come.
+        """
+        self.doubts += 1
+        if self.doubts >= _MOST_DOUBTS:
+            self.distrust_chunking()
 
 
 _servers: dict[tuple[str, int], Server] = {}

@@ -242,6 +242,7 @@ class Transactions(Flight):
                 raise ClosingError(self.broken)
             self.wire.stage = Stage.ACCEPTED
             self.server.chunks = self.server.chunks or chunking
+            self.server.doubts = 0
             self._close(item.index, verdict.sent(item, reply, self.wire.scrub))
         elif reply.code < 400:
             error = self.out_of_step()
