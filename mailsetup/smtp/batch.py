@@ -27,25 +27,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from time import monotonic
-from typing import Final
 
-from . import verdict
-from .content import Item, prepare
+from .content import Item
 from .envelope import Envelope, Receipt, Watch
 from .errors import ConnectionLostError, Outcome, ReplyTimeoutError, TransportError
 from .flight import ClosingError
 from .talk import Talk
-from .transactions import MOST_COMMANDS, VOID, Transactions
+from .together import Together
+from .transactions import VOID
 from .wire import Wire
 
 __all__ = ["deliver"]
-
-# A refused sender must not cost the upload of a large content.
-_LARGE: Final = 65_536
-# What goes out in one flight at most, where several messages do: octets, and replies to them.
-_FLIGHT_OCTETS: Final = 262_144
-_FLIGHT_REPLIES: Final = 200
 
 
 def deliver(
@@ -70,13 +62,7 @@ def deliver(
     return receipts
 
 
-class _Batch(Transactions):
-    # How many messages have been begun; and one that was, and did not fit into the flight.
-    taken = 0
-    held: Item | None = None
-
-    # The course of a batch
-
+class _Batch(Together):
     def run(self) -> list[Receipt]:
         error: TransportError | None = None
         try:
@@ -111,64 +97,6 @@ class _Batch(Transactions):
             pending = self._turn(pending, item)
             self.talk.fresh = True
 
-    def _next(self) -> Item | None:
-        while self.held is not None or self.taken < len(self.envelopes):
-            if self.watch is not None and not self.watch.goes_on():
-                return None
-            if self.held is not None:
-                item, self.held = self.held, None
-                return item
-            index = self.taken
-            self.taken += 1
-            item = prepare(self.wire, self.features, index, self.envelopes[index])
-            if item.error is None:
-                return item
-            self._close(index, verdict.failed(item, item.error))
-        return None
-
-    def _still_wanted(self, items: list[Item]) -> list[Item]:
-        """Ask, right before their contents go out, which of *items* are still to be sent."""
-        if self.watch is None:
-            return items
-        answers = self.watch.leaving([item.envelope for item in items])
-        for item, wanted in zip(items, answers, strict=True):
-            if not wanted:
-                self._close(item.index, verdict.failed(item, self._withdrawn()))
-        return [item for item, wanted in zip(items, answers, strict=True) if wanted]
-
-    def _fits_one_flight(self, item: Item) -> bool:
-        server = self.server
-        return (
-            self.features.chunking
-            and server.chunks
-            and server.pipelines
-            and self.talk.fresh
-            # Were RSET refused, the content would go out under the failed one's sender.
-            and not self.talk.dirty
-            and len(item.content) <= _LARGE
-            and len(item.rcpts) <= MOST_COMMANDS
-        )
-
-    def _together(self, first: Item) -> list[Item]:
-        """Return the messages that go out in one flight, as many as may be in doubt at once."""
-        items = [first]
-        octets, replies = len(first.content), len(first.rcpts) + 2
-        most = self.talk.most_in_flight(self.wire.account.in_flight)
-        while len(items) < most:
-            item = self._next()
-            if item is None:
-                break
-            octets += len(item.content)
-            replies += len(item.rcpts) + 3
-            too_much = octets > _FLIGHT_OCTETS or replies > _FLIGHT_REPLIES
-            if too_much or not self._fits_one_flight(item):
-                self.held = item
-                break
-            items.append(item)
-        return items
-
-    # Flights
-
     def _turn(self, pending: Item | None, item: Item | None) -> Item | None:
         """Send the body of *pending* and the envelope of *item*, and read both answers."""
         if pending is not None and pending is not VOID and not self._still_wanted([pending]):
@@ -195,59 +123,3 @@ class _Batch(Transactions):
                 # It may have thrown away what stood behind the content.
                 self.server.distrust_joining()
             raise
-
-    def _one_flight(self, item: Item) -> None:
-        """Send *item*, envelope and content, with others behind it where the account asks."""
-        if self.wire.account.in_flight > 1:
-            self._many_in_one(self._together(item))
-        elif self.watch is None or self._still_wanted([item]):
-            commands = self._commands(item)
-            parts = [*commands, *self._body(item)]
-            self.put(parts, sum(map(len, parts)))
-            self._land(item, commands)
-            self._end_where_broken()
-
-    def _many_in_one(self, items: list[Item]) -> None:
-        """Send *items*, envelopes and contents, and read the answers to all of them."""
-        flown: list[tuple[Item, list[bytes], int]] = []
-        parts: list[bytes] = []
-        octets = 0
-        for item in self._still_wanted(items):
-            commands = self._commands(item, resets=bool(parts))
-            own = [*commands, *self._body(item)]
-            octets += sum(map(len, own))
-            parts += own
-            flown.append((item, commands, octets))
-        if not flown:
-            return
-        self.together = len(flown)
-        self.put(parts, octets, len(flown))
-        for nth, (item, commands, end) in enumerate(flown):
-            self.left = end <= self.gone
-            self.behind = sum(end <= self.gone for _, _, end in flown[nth + 1 :])
-            try:
-                self._land(item, commands)
-            except (ConnectionLostError, ClosingError) as error:
-                self._doubt([item for item, _, end in flown[nth + 1 :] if end <= self.gone], error)
-                raise
-        self._end_where_broken()
-        self.together = 1
-        self.talk.pace = (monotonic() - flown[0][0].began) / len(flown)
-        if len(flown) > 1:
-            self.talk.steady = not self.talk.resets and not self.talk.dirty
-
-    def _end_where_broken(self) -> None:
-        error = self.broken or self.spent
-        if error is not None:
-            raise ClosingError(error)
-
-    def _doubt(self, items: list[Item], why: ConnectionLostError | ClosingError) -> None:
-        """Settle the messages of a flight behind the one where the conversation ended."""
-        error = why.error if isinstance(why, ClosingError) else why
-        if not items or self._hung_up(error):
-            return
-        if error.code is not None:
-            # That reply was another one's.
-            error = self.unanswered()
-        for item in items:
-            self._close(item.index, verdict.ambiguous(item, self.broken or error))

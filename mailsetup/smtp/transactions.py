@@ -16,8 +16,6 @@ from .envelope import Envelope, Receipt, Watch
 from .errors import (
     ConnectionLostError,
     Outcome,
-    ProtocolError,
-    ReplyTimeoutError,
     Stage,
     TransportError,
     WithdrawnError,
@@ -270,34 +268,6 @@ class Transactions(Flight):
         if self.features.chunking and not self.server.chunks and self.broken is None:
             self.server.distrust_chunking()
 
-    def _land(self, item: Item, commands: list[bytes]) -> None:
-        """Read the replies to a message that went out in one flight, and settle it."""
-        ready: Item | None = None
-        try:
-            ready = self._envelope(item, commands, len(commands))
-        except ConnectionLostError as lost:
-            if self.left and self.slots[item.index] is None and not self._hung_up(lost):
-                self._close(item.index, verdict.ambiguous(item, self.broken or lost))
-            raise
-        except ClosingError as closing:
-            # After 421 nothing was accepted; out of step, what was read tells nothing.
-            is_open = self.slots[item.index] is None
-            if is_open and self.left and closing.error.code != 421:
-                self._close(item.index, verdict.ambiguous(item, closing.error))
-            raise
-        if ready is None:
-            self._stay_in_step(item)
-        else:
-            self._final(item)
-
-    def _hung_up(self, error: TransportError) -> bool:
-        """Tell whether the server ended the connection because it wants no more messages."""
-        if error.code == 421:
-            return not self.silent
-        if isinstance(error, ReplyTimeoutError | ProtocolError):
-            return False
-        return self.leaving and self.broken is None
-
     def _keep_refusal(self, item: Item, commands: list[bytes]) -> None:
         """The connection ended, or fell silent, behind a refused MAIL: that much is known."""
         resets = commands[0] == b"RSET\r\n"
@@ -309,13 +279,3 @@ class Transactions(Flight):
             # The conversation is over anyway.
             with suppress(ClosingError):
                 self._refuse_sender(item, mail)
-
-    def _stay_in_step(self, item: Item) -> None:
-        """Read the reply to the BDAT of a message whose envelope was refused."""
-        self.talk.dirty = True
-        reply = self.read(self.wire.account.final_timeout, due=self.behind > 0)
-        if reply.positive and item.accepted:
-            # It took the content for recipients, though not from this sender: whose mail was it?
-            error = self.out_of_step()
-            self._close(item.index, verdict.ambiguous(item, error))
-            raise ClosingError(error)
