@@ -122,7 +122,7 @@ def main() -> None:
         "states": dict(states),
         "pages": _pages(),
     }
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
