@@ -9,7 +9,7 @@ from email.utils import formatdate
 from functools import partial
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -211,8 +211,14 @@ def go_on(slug: str) -> None:
     Args:
         slug: the profile's name.
     """
-    waiting = Message.objects.filter(state=State.QUEUED, profile=slug, due_at__lte=timezone.now())
-    keys = waiting.order_by("priority", "due_at").values_list("pk", flat=True)[:MOST_TOLD]
+    now = timezone.now()
+    waiting = Message.objects.filter(state=State.QUEUED)
+    # What waits for a profile that was missing, switched off or could not be used: a reason, and
+    # no attempt. Those that named no profile wait for whichever is the default one.
+    kept = waiting.filter(requested__in=[slug, ""], attempts_made=0, due_at__gt=now)
+    kept.exclude(reason="").update(due_at=now)
+    its = waiting.filter(Q(profile=slug) | Q(requested__in=[slug, ""]), due_at__lte=now)
+    keys = its.order_by("priority", "due_at").values_list("pk", flat=True)[:MOST_TOLD]
     _tell(list(keys), waiting.db)
 
 

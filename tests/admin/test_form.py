@@ -1,12 +1,14 @@
 """The form of a profile: what it fills in, refuses and locks."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from mailsetup.admin import status
-from mailsetup.models import SMTPProfile
+from mailsetup.models import Message, SMTPProfile, State
 from tests.admin.conftest import CANARY, errors, messages, text, typed, url
 
 
@@ -148,6 +150,15 @@ def test_mails_in_flight_are_shown_and_saved(client, profile):
     client.post(url("change", profile.pk), typed(profile, in_flight="50"))
     profile.refresh_from_db()
     assert profile.in_flight == 50
+
+
+def test_mail_that_waits_for_the_profile_is_due_once_it_is_saved(client, profile):
+    due = timezone.now() + timedelta(minutes=5)
+    waiting = {"requested": profile.slug, "background": True, "due_at": due}
+    row = Message.objects.create(state=State.QUEUED, reason="It is switched off.", **waiting)
+    client.post(url("change", profile.pk), typed(profile, active="on"))
+    row.refresh_from_db()
+    assert row.due_at < timezone.now()
 
 
 def test_typed_password_has_to_be_typed_again_after_another_error(client):

@@ -17,7 +17,7 @@ from mailsetup.delivery.outbox.standing import Standing, resume
 from mailsetup.models import Attempt, Lease, Message, ProfileState, SMTPProfile, State
 from mailsetup.signals import profile_stopped
 from mailsetup.smtp.errors import Stage, TransportError
-from tests.backend_servers import PASSWORD
+from tests.backend_servers import PASSWORD, store
 from tests.smtp.hostile import Dialogue, HostileServer
 
 from .conftest import WORKER, mail, put
@@ -153,6 +153,34 @@ def test_probe_after_an_edit_forgets_how_often_the_others_failed(profile, server
         assert ProfileState.objects.get().failures == 1, port
     work()
     assert ProfileState.objects.get().failures == 2
+
+
+def test_mail_that_waited_for_its_profile_goes_with_the_edit(profile, server, work, told):
+    later = (timezone.now() + timedelta(hours=1)).isoformat()
+    put(mail(), mail(headers={"X-Mailsetup-Send-At": later}), profile="shop")
+    change(active=False)
+    work()
+    waiting, wished = Message.objects.order_by("pk")
+    assert "switched off" in waiting.reason
+    assert waiting.due_at > timezone.now()
+    change(active=True)
+    assert work() == 0
+    told.clear()
+    manage.go_on("shop")
+    assert told == [[waiting.pk]]
+    assert work() == 1
+    assert Message.objects.get(pk=wished.pk).due_at == wished.due_at
+
+
+def test_mail_that_waited_for_any_profile_goes_with_the_first_one(profile, server, work, told):
+    put(mail())
+    SMTPProfile.objects.all().delete()
+    work()
+    assert Message.objects.get().due_at > timezone.now()
+    other = store(server, slug="other")
+    manage.go_on(other.slug)
+    assert work() == 1
+    assert states() == [State.SENT]
 
 
 CROWDED = "421 4.7.0 mx Error: too many connections from 127.0.0.1"
