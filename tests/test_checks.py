@@ -7,6 +7,7 @@ import pytest
 from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.test import utils as test_utils
+from django.utils import translation
 
 from mailsetup import checks, effective, vault
 from mailsetup.models import Message, SMTPProfile
@@ -93,9 +94,17 @@ def test_e002_a_row_spoilt_past_the_form(safe):
     profile("news")
     SMTPProfile.objects.filter(slug="news").update(host="smtp://x")
     found = run(databases=["default"])
-    assert [one.id for one in found] == ["mailsetup.E002", "mailsetup.W008"]
+    # Not that its password does not open: with the host back, it does.
+    assert [one.id for one in found] == ["mailsetup.E002"]
     assert found[0].msg.startswith("news: ")
     assert row.slug not in found[0].msg
+
+
+@pytest.mark.django_db
+def test_e002_is_not_followed_by_a_password_to_enter_again(safe, monkeypatch):
+    profile()
+    monkeypatch.setenv("MAILSETUP_DEFAULT_PORT", "canary")
+    assert ids(databases=["default"]) == ["E002", "W001"]
 
 
 def test_e003_a_key_that_is_none(safe):
@@ -210,6 +219,27 @@ def test_w003_and_w004_accounts_of_the_environment(safe, monkeypatch, url, expec
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("query", "does"), [("", "would send"), ("?allow_plaintext=on", "sends")])
+def test_w003_an_account_is_named_as_the_profile_that_it_is(safe, monkeypatch, query, does):
+    profile()
+    monkeypatch.setenv("MAILSETUP_DEFAULT_URL", f"smtp://u:p@smtp.example.com{query}")
+    found = run(databases=["default"], deploy=True)
+    (told,) = [one.msg for one in found if one.id == "mailsetup.W003"]
+    words = "The profile “shop” %s its password unencrypted to smtp.example.com."
+    assert told == words % does
+
+
+@pytest.mark.django_db
+def test_w001_a_profile_that_a_variable_switches_off(safe, monkeypatch):
+    profile()
+    monkeypatch.setenv("MAILSETUP_DEFAULT_ACTIVE", "false")
+    with translation.override("vi"):
+        (found,) = run(databases=["default"])
+    assert found.id == "mailsetup.W001"
+    assert "is switched off by the variable MAILSETUP_DEFAULT_ACTIVE in the" in found.msg
+
+
+@pytest.mark.django_db
 def test_w005_debug_with_stored_passwords(safe):
     safe.DEBUG = True
     profile(password="")
@@ -256,6 +286,7 @@ def test_w006_names_the_mailer(safe):
     backends(safe, default=(OURS, None), bulk=(SMTP, None), slow=(SMTP, 10))
     (found,) = run()
     assert (found.id, "“bulk”" in found.msg) == ("mailsetup.W006", True)
+    assert found.hint == 'Set "timeout" in its OPTIONS: a number of seconds.'
     del safe.MAILERS["bulk"]["BACKEND"]
     assert ids() == ["W006"]
 

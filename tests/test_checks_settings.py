@@ -78,6 +78,7 @@ def test_w009_a_key_one_letter_short(safe, monkeypatch):
         "mailsetup.W009",
         "No profile listens to the variable MAILSETUP_KEY.",
     )
+    assert found.hint == "Do you mean MAILSETUP_KEYS?"
     monkeypatch.delenv("MAILSETUP_KEY")
     # Of a profile that only the database knows.
     monkeypatch.setenv("MAILSETUP_KEYNOTE_PASSWORD", "canary")

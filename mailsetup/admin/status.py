@@ -134,7 +134,7 @@ def problems(profile: Effective) -> list[str]:
 
 def secret_problem(profile: Effective) -> str:
     """Return why the password in force cannot be used; "" where it can, or none is needed."""
-    if profile["login"] == "none":
+    if profile["login"] == "none" or profile.spoils_secret:
         return ""
     try:
         profile.secret.reveal()

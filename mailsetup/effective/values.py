@@ -130,6 +130,12 @@ class Effective:
         """Where the secret may go, by the values in force."""
         return Destination(**{name: self[name] for name in Destination._fields})
 
+    @property
+    def spoils_secret(self) -> bool:
+        """Whether a value that cannot be used is why the secret may not open."""
+        parts = {"password", *Destination._fields}
+        return any(problem.field in parts for problem in self.problems)
+
     @cached_property
     def from_email(self) -> str:
         """The address that mails come from: the From email, or the username if it is one."""
@@ -212,10 +218,7 @@ class Effective:
             name = first.variable or _label(first.field)
             raise InvalidProfileError(f"{name}: {first.message}")
         if not self["active"]:
-            raise ProfileInactiveError(
-                _("The SMTP profile “%(profile)s” is switched off. Switch it on in the admin.")
-                % {"profile": self.slug}
-            )
+            raise ProfileInactiveError(_switched_off(self.slug, self.values["active"].variable))
         plain = needs_plaintext_consent(
             encryption=self["encryption"], login=self["login"], host=self["host"]
         )
@@ -228,6 +231,17 @@ class Effective:
                 )
                 % {"profile": self.slug, "host": self["host"]}
             )
+
+
+def _switched_off(slug: str, variable: str) -> str:
+    if variable:
+        return _(
+            "The SMTP profile “%(profile)s” is switched off by the variable %(variable)s in the "
+            "environment; change it there."
+        ) % {"profile": slug, "variable": variable}
+    return _("The SMTP profile “%(profile)s” is switched off. Switch it on in the admin.") % {
+        "profile": slug
+    }
 
 
 def _label(field: str) -> str:

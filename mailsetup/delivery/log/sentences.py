@@ -50,6 +50,10 @@ _OWN = (
     gettext_noop("The mail settings cannot be read from the database (%(reason)s)."),
     gettext_noop("The SMTP profile “%(profile)s” is switched off. Switch it on in the admin."),
     gettext_noop(
+        "The SMTP profile “%(profile)s” is switched off by the variable %(variable)s in the "
+        "environment; change it there."
+    ),
+    gettext_noop(
         "The profile “%(profile)s” would send its password unencrypted to %(host)s. Choose an "
         "encryption, or allow it in the form or by the variable MAILSETUP_…_ALLOW_PLAINTEXT."
     ),
