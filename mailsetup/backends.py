@@ -15,7 +15,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext as _
 
 from mailsetup.delivery.addresses import bare_address, envelope_address
-from mailsetup.delivery.choose import choose, makes_own_account
+from mailsetup.delivery.choose import choose, makes_own_account, tell_unknown
 from mailsetup.delivery.log.caller import who_asks
 from mailsetup.delivery.log.entries import Request
 from mailsetup.delivery.outbox import wishes
@@ -98,6 +98,7 @@ class EmailBackend(BaseEmailBackend):
         secret = None if password is None else Secret(password)
         # The frame of a raise is shown on debug pages, with its variables.
         del password
+        tell_unknown(*kwargs)
         super().__init__(**kwargs)
         self.fail_silently = fail_silently
         self.profile = profile

@@ -19,6 +19,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from django.utils.translation import gettext as _
+
 from mailsetup import conf
 from mailsetup.exceptions import ConfigurationError, SecretUnavailableError
 
@@ -169,9 +171,12 @@ def _fernets() -> list[Fernet]:
         # Raised here, where no variable holds a key, and telling its place only: debug pages
         # show both.
         raise ConfigurationError(
-            f"Key {wrong} of MAILSETUP_KEYS is not a valid key. "
-            "Bring back the whole one if it was cut off while copying: what it sealed needs it. "
-            "Make a new one with: manage.py mailsetup_generate_key"
+            _(
+                "Key %(number)d of MAILSETUP_KEYS is not a valid key. Bring back the whole one if "
+                "it was cut off while copying: what it sealed needs it. Make a new one with: "
+                "manage.py mailsetup_generate_key"
+            )
+            % {"number": wrong}
         )
     return fernets
 

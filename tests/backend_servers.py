@@ -104,6 +104,8 @@ class Server:
     pipelining: bool = False
     # Seconds before it answers to a content.
     pause: float = 0.0
+    # How many mails it takes before it answers to none until this is None again.
+    most: int | None = None
     host: str = HOST
 
     def reset(self) -> None:
@@ -111,6 +113,7 @@ class Server:
         self.mails, self.failures, self.refused, self.refuse_content = [], [], {}, ""
         self.refuse_login = self.cut = self.pipelining = False
         self.pause = 0.0
+        self.most = None
         self.connections = self.auth_commands = 0
 
     @property
@@ -147,6 +150,8 @@ class Server:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         await asyncio.sleep(self.pause)
+        while self.most is not None and len(self.mails) >= self.most:
+            await asyncio.sleep(0.02)
         if self.cut:
             server.transport.abort()
         if self.refuse_content:

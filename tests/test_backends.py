@@ -12,6 +12,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, mail_admins, 
 
 from mailsetup import conf
 from mailsetup.backends import EmailBackend
+from mailsetup.delivery.choose import tell_unknown
 from mailsetup.exceptions import NoProfileError, ProfileNotFoundError, SecretUnavailableError
 from mailsetup.models import Message, SMTPProfile
 from mailsetup.smtp.account import Secret
@@ -23,6 +24,8 @@ pytestmark = [
     # What Django 6.1 says of arguments that it still takes.
     pytest.mark.filterwarnings(r"ignore:The '?\w+'? (argument|setting)|The EMAIL_"),
 ]
+
+OURS = "mailsetup.backends.EmailBackend"
 
 
 def message(**values):
@@ -101,6 +104,18 @@ def leaking_frames(error):
         if "mailsetup" in frame.f_globals["__name__"] and "canary" in repr(frame.f_locals):
             found.append(frame.f_code.co_name)
     return found
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 refuses it")
+def test_a_misspelt_option_is_told_once(caplog):
+    tell_unknown.cache_clear()
+    for _ in range(2):
+        mail.get_connection(OURS, profil="news", colour="red")
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "mailsetup's backend has no option 'profil'; it is ignored. Do you mean 'profile'?",
+        "mailsetup's backend has no option 'colour'; it is ignored.",
+    ]
 
 
 def test_an_unknown_name_and_no_profile_say_where_to_go(transactional_db, server):

@@ -16,16 +16,17 @@ from .process import Child, server_directory, wait_for
 pytestmark = pytest.mark.servers
 
 MAILS = 20
-# Mails at the server when the worker is killed: it is in the middle of the others.
+# Mails at the server when the worker is killed: it answers to no other before.
 MIDWAY = 5
 
 
 @pytest.fixture
 def slow_server(authority):
-    """A server that takes its time, so that nobody is done before the kill."""
+    """A server that takes its time, and waits midway: nobody is done before the kill."""
     server = serve(authority, "none")
     started = next(server)
     started.pause = 0.1
+    started.most = MIDWAY
     yield started
     server.close()
 
@@ -85,6 +86,7 @@ def test_mailsetup_worker_told_to_stop_sends_nothing_twice(start, number):
     stopped = site.start("manage.py", "mailsetup_worker", "--batch", str(MAILS))
     site.wait_for_mails(MIDWAY)
     stopped.process.send_signal(number)
+    site.server.most = None
     assert stopped.process.wait(PATIENCE) == 0
     # All that it had claimed is free at once, without a sweep.
     sent = len(site.server.mails)

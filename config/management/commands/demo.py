@@ -1,6 +1,7 @@
 """``manage.py demo``: the example site, an administrator and a mail server, with one command."""
 
 import signal
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -41,9 +42,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the ports."""
-        parser.add_argument("--port", type=int, default=8000, help="of the site (8000)")
-        parser.add_argument("--starttls-port", type=int, default=1587, help="of the mail server")
-        parser.add_argument("--tls-port", type=int, default=1465, help="of the mail server")
+        parser.add_argument("--port", type=a_port, default=8000, help="of the site (8000)")
+        parser.add_argument("--starttls-port", type=a_port, default=1587, help="of the mail server")
+        parser.add_argument("--tls-port", type=a_port, default=1465, help="of the mail server")
 
     def handle(self, **options: Any) -> None:
         """Run the demo."""
@@ -74,6 +75,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"No port is free near the one asked for: {error}") from error
         self.tell_taken(wanted, [port, server.starttls_port, server.tls_port])
+        self.tell_moved(provider.HOST, {server.starttls_port, server.tls_port})
         state.trust_ca()
         provider.offer(server.starttls_port, server.tls_port)
         bold, end = ("\033[1m", "\033[0m") if self.stdout.isatty() else ("", "")
@@ -120,6 +122,16 @@ class Command(BaseCommand):
                     f"Port {asked} is in use by another program; {name} takes port {port}."
                 )
 
+    def tell_moved(self, host: str, ports: set[int]) -> None:
+        """Say which profiles name a port that the mail server had at an earlier start."""
+        from mailsetup.models import SMTPProfile  # noqa: PLC0415 - the tables are there by now
+
+        for profile in SMTPProfile.objects.filter(host=host).exclude(port__in=ports):
+            self.stdout.write(
+                f"The profile “{profile.slug}” names port {profile.port}, where the demo's mail "
+                "server is not any more: give it the port of step 2, and its password again."
+            )
+
     def serve(self, port: int, greeting: str) -> None:
         """Serve the site until Ctrl-C, by Django's development server on the loopback interface."""
         try:
@@ -149,6 +161,17 @@ class Server(Runserver):
         """Print the greeting."""
         self.stdout.write(self.greeting)
         self.stdout.flush()
+
+
+def a_port(text: str) -> int:
+    """Return the port that an argument names; 0 stands for any.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise ArgumentTypeError(f"{text!r} is no port: use a number from 1 to 65535")
+    return int(text)
 
 
 def nearby(port: int) -> list[int]:

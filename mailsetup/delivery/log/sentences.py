@@ -70,6 +70,11 @@ _OWN = (
         "Enter the password again."
     ),
     gettext_noop("The variable %(variable)s is empty. Put the password there."),
+    gettext_noop(
+        "Key %(number)d of MAILSETUP_KEYS is not a valid key. Bring back the whole one if it was "
+        "cut off while copying: what it sealed needs it. Make a new one with: manage.py "
+        "mailsetup_generate_key"
+    ),
     gettext_noop("The profile “%(profile)s” has no password. Enter the password in the admin."),
 )
 

@@ -90,9 +90,10 @@ class Site:
         return self._children.enter_context(child)
 
     def kill(self, child: Child) -> None:
-        """End a process and its children by SIGKILL, in the middle of whatever they do."""
+        """End a process and its children by SIGKILL; then the server goes on."""
         os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait(PATIENCE)
+        self.server.most = None
 
     # What is seen
 
