@@ -143,7 +143,11 @@ class MessagePage:
         again = Message.objects.filter(resent_from=row.pk).order_by("pk").values_list("pk")[:10]
         facts = [
             (_("Profile"), row.profile, self._profile_url(request, row.profile)),
-            (_("Asked for by"), " · ".join(filter(None, [row.app, row.caller])), ""),
+            (
+                _("Asked for by"),
+                log_words.breaking(" · ".join(filter(None, [row.app, row.caller]))),
+                "",
+            ),
             (_("Asked for at"), row.created_at, ""),
             (_("Settled at"), row.settled_at, ""),
             (_("Expires at"), row.expires_at, ""),

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import localize
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
@@ -139,3 +139,9 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return _("%(count)s ms") % {"count": round(seconds * 1000)}
     return _("%(count)s s") % {"count": localize(round(seconds, 1))}
+
+
+def breaking(dotted: str) -> SafeString:
+    """Return a name that a line may be broken in behind its dots, and nowhere in a word."""
+    parts = ((part,) for part in dotted.split("."))
+    return format_html_join(mark_safe(".<wbr>"), "{}", parts)

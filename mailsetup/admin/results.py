@@ -100,7 +100,10 @@ def find(request: HttpRequest, key: str) -> dict[str, Any] | None:
         "advice": advise(kept) if failed else None,
         "stage_label": stage_label(kept["stage"]) if failed else "",
         "ladder": _ladder(kept),
-        "transcript": "\n".join(_line(*line) for line in lines),
+        # Where no server was asked, the sentence has said it all.
+        "transcript": ""
+        if kept["stage"] == SETTINGS_STAGE
+        else "\n".join(_line(*line) for line in lines),
     }
 
 

@@ -132,5 +132,8 @@ def tell_unknown(*names: str) -> None:
         likely = get_close_matches(name, ["profile", "background"], n=1)
         question = f" Do you mean {likely[0]!r}?" if likely else ""
         report(
-            logging.WARNING, "mailsetup's backend has no option %r; it is ignored.%s", name, question
+            logging.WARNING,
+            "mailsetup's backend has no option %r; it is ignored.%s",
+            name,
+            question,
         )

@@ -78,6 +78,11 @@ _TOLD: Final = re.compile(
     r"(?:\s?(?:number|no|nr|id|số|mã|code|us|at|\d{1,2}))?[\s.:,#(№]{0,3}\Z",
     re.IGNORECASE,
 )
+# In front of a port: "Password reset on 127.0.0.1:18052" is Django's own subject while developing.
+_ADDRESS: Final = re.compile(
+    r"(?:(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}|\blocalhost|\[[0-9a-f:]{2,39}\]):\Z", re.IGNORECASE
+)
+_PORT: Final = re.compile(r"\d{1,5}(?!\w)")
 
 
 def code_spans(text: str) -> Iterator[Span]:
@@ -101,7 +106,7 @@ def _tied(text: str, keyword: re.Match[str]) -> Span | None:
     if tie is None:
         return None
     value = _WORD.match(text, tie.end())
-    if value is None or "://" in value.group():
+    if value is None or "://" in value.group() or _is_port(text, value.start()):
         return None
     word = value.group()
     short = value.start(), value.start() + len(word.rstrip(".,;:!?)]"))
@@ -165,7 +170,16 @@ def _is_code(word: str) -> bool:
 
 def _says_what(text: str, start: int, end: int) -> bool:
     """Tell whether the text around a number says that it is no code."""
-    return bool(_UNIT.match(text, end) or _TOLD.search(text[max(0, start - 24) : start]))
+    if _UNIT.match(text, end) or _TOLD.search(text[max(0, start - 24) : start]):
+        return True
+    return _is_port(text, start)
+
+
+def _is_port(text: str, start: int) -> bool:
+    """Tell whether a port begins here: an address of a computer and a colon stand before it."""
+    if _PORT.match(text, start) is None:
+        return False
+    return _ADDRESS.search(text[max(0, start - 44) : start]) is not None
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

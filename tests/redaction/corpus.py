@@ -76,6 +76,8 @@ ORDINARY = [
     "Xác nhận đơn hàng 10023",
     "Your password was changed",
     "Password reset on shop.example",
+    "Password reset on 127.0.0.1:18052",
+    "Password reset on localhost:8000; your password was reset on [::1]:8000",
     "The code is required. Your password is still valid.",
     "Reply code 550, error code 10061",
     "Please read our code of conduct from 2024",
