@@ -1,0 +1,43 @@
+# What MySQL and MariaDB lack otherwise; other databases stay as they are.
+#
+# They build an index with a condition as one without: that of the waiting messages would lead
+# through the whole log, and that of the troubled ones be a second primary key. There the column of
+# the condition goes first.
+
+from django.db import migrations
+
+PLAIN = {
+    "mailsetup_message_due": "requested, priority, due_at",
+    "mailsetup_message_trouble": "id DESC",
+}
+LED = {
+    "mailsetup_message_due": "state, requested, priority, due_at",
+    "mailsetup_message_trouble": "needs_attention, id DESC",
+}
+
+
+def change(schema_editor, indexes):
+    if schema_editor.connection.vendor != "mysql":
+        return
+    parts = [f"DROP INDEX {name}, ADD INDEX {name} ({columns})" for name, columns in indexes.items()]
+    schema_editor.execute(f"ALTER TABLE mailsetup_message {', '.join(parts)}", params=None)
+
+
+def forwards(apps, schema_editor):
+    change(schema_editor, LED)
+
+
+def backwards(apps, schema_editor):
+    change(schema_editor, PLAIN)
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ("mailsetup", "0004_in_flight"),
+    ]
+
+    operations = [
+        # They cannot change a table within a transaction.
+        migrations.RunPython(forwards, backwards, atomic=False),
+    ]
