@@ -45,3 +45,11 @@ def test_an_index_that_loses_its_condition_begins_with_the_conditions_column():
         head = f"DROP INDEX {index.name}, ADD INDEX {index.name} ("
         assert f"{head}{column}, {columns})" in led
         assert f"{head}{columns})" in plain
+
+
+def test_idempotency_keys_are_compared_as_they_are_written():
+    column = Message._meta.get_field("idempotency_key")
+    exact = f"MODIFY {column.column} varchar({column.max_length})"
+    led = statement(migration.forwards)
+    assert f"{exact} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL" in led
+    assert f"{exact} NULL" in statement(migration.backwards)

@@ -74,6 +74,11 @@ def test_second_mail_with_the_same_key_is_not_stored(profile, told):
     assert [len(keys) for keys in told] == [1, 1]
 
 
+def test_keys_that_look_alike_are_different(profile):
+    for key in ("order-a", "Order-a", "order-á"):
+        assert len(put(mail(headers={"X-Mailsetup-Idempotency-Key": key}))) == 1
+
+
 def test_key_and_time_ask_for_the_outbox_of_a_profile_that_sends_at_once(profile, server):
     SMTPProfile.objects.update(sending="at_once")
     (row,) = put(mail(headers={"X-Mailsetup-Idempotency-Key": "order-8"}))
