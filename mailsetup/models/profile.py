@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from mailsetup import vault
@@ -290,6 +290,9 @@ class SMTPProfile(models.Model):
         database = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         others = type(self).objects.using(database).exclude(pk=self.pk)
         with transaction.atomic(using=database):
+            if not connections[database].features.supports_partial_indexes:
+                # MySQL lacks the constraint above: who saves waits here for who saves already.
+                ProfilesVersion.bump()
             if self.is_default:
                 others.filter(is_default=True).update(is_default=False)
             elif self.active and not others.filter(is_default=True).exists():

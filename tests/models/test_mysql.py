@@ -6,8 +6,10 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from mailsetup.models import Message
+from mailsetup.models import Message, ProfilesVersion, SMTPProfile
 
 migration = import_module("mailsetup.migrations.0005_mysql")
 
@@ -53,3 +55,15 @@ def test_idempotency_keys_are_compared_as_they_are_written():
     led = statement(migration.forwards)
     assert f"{exact} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL" in led
     assert f"{exact} NULL" in statement(migration.backwards)
+
+
+@pytest.mark.parametrize("has_constraint", [True, False])
+def test_who_saves_a_profile_takes_turns_where_no_constraint_keeps_one_default(
+    db, monkeypatch, has_constraint
+):
+    SMTPProfile.objects.create(slug="first", host="smtp.example.com")
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", has_constraint)
+    with CaptureQueriesContext(connection) as queries:
+        SMTPProfile.objects.create(slug="second", host="smtp.example.com")
+    tables = [one["sql"] for one in queries if "SAVEPOINT" not in one["sql"]]
+    assert (ProfilesVersion._meta.db_table in tables[0]) is not has_constraint
