@@ -167,8 +167,10 @@ class Journal:
                 continue
             attempts.append(settle.attempt(verdict, self.effective))
             _join(alike, settle.changes(verdict, decision, self.effective), row.pk)
-        statements = self._attempts.inserts(attempts)
-        statements += [self._messages.update(values, mine, keys) for values, keys in alike]
+        # Before their attempts: MySQL locks the message in part for a foreign key, and who waits
+        # for it then stands in the way of the rest.
+        statements = [self._messages.update(values, mine, keys) for values, keys in alike]
+        statements += self._attempts.inserts(attempts)
         if unlogged:
             statements.append(self._attempts.delete({}, "message_id", unlogged))
             statements.append(self._messages.delete(mine, "id", unlogged))

@@ -71,6 +71,18 @@ def test_flight_takes_one_transaction(profile, box, work):
     assert len(marks) == 1 + (1 + 2 + 2) + 1
 
 
+def test_message_is_settled_before_its_attempt_is_inserted(profile, box, work):
+    """MySQL locks a row that a foreign key points to; to lock it once more can be a deadlock."""
+    (row,) = put(mail())
+    with CaptureQueriesContext(connection) as queries:
+        courier.work_once(1, worker=WORKER)
+    row.refresh_from_db()
+    assert row.state == State.SENT
+    written = "".join(one["sql"] for one in queries)
+    attempt = f"INSERT INTO {connection.ops.quote_name(Attempt._meta.db_table)}"
+    assert 0 < written.index("attempts_made") < written.index(attempt)
+
+
 def test_refusal_amid_a_flight_is_one_mails_own(transactional_db, told, work):
     def decide(stage: str, nth: int) -> int | None:
         return {("rcpt", 2): 550, ("content", 2): 452, ("mail", 5): 553}.get((stage, nth))
