@@ -64,7 +64,8 @@ def test_flight_takes_one_transaction(profile, box, work):
     ) as queries:
         courier.work_once(50, worker=WORKER)
     assert len(box.accepted) == 1 + 3 * IN_FLIGHT
-    marks = [one for one in queries if '"leaving" = ' in one["sql"] and "UPDATE" in one["sql"]]
+    mark = f"{connection.ops.quote_name('leaving')} = "
+    marks = [one for one in queries if mark in one["sql"] and "UPDATE" in one["sql"]]
     inserts = [one for one in queries if one["sql"].startswith("INSERT")]
     assert len(inserts) == 3
     # The claim; each flight with what became of the one before; and what became of the last.
