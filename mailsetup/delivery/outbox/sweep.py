@@ -17,6 +17,7 @@ from mailsetup import conf
 from mailsetup.delivery import content, tell
 from mailsetup.delivery.log.purge import purge_if_due
 from mailsetup.delivery.outbox import retry, workers
+from mailsetup.delivery.outbox.due import MOST_KEYS
 from mailsetup.effective import resolve
 from mailsetup.exceptions import ConfigurationError
 from mailsetup.models import Attempt, Lease, LogLevel, Message, State
@@ -65,7 +66,20 @@ def sweep() -> Swept:
 
 
 def _expire(over: QuerySet[Message]) -> int:
-    """Settle messages whose time is over; their content goes unless the log keeps it."""
+    """Settle messages whose time is over; their content goes unless the log keeps it.
+
+    They are looked for first, which locks nothing: for an UPDATE that looks for them MySQL locks
+    one after the other of all that wait, and meets the workers that claim these.
+    """
+    expired = last = 0
+    found = over.order_by("pk").values_list("pk", flat=True)
+    while keys := list(found.filter(pk__gt=last)[:MOST_KEYS]):
+        last = keys[-1]
+        expired += _expire_these(over.filter(pk__in=keys))
+    return expired
+
+
+def _expire_these(over: QuerySet[Message]) -> int:
     settled = {"state": State.EXPIRED, "settled_at": timezone.now()}
     kept = over.filter(log=LogLevel.CONTENT).update(**settled)
     expired = kept + over.filter(content_file="").update(**settled, content=None)

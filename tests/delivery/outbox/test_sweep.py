@@ -8,6 +8,8 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailsetup.delivery.outbox import claims, courier, sweep, workers
@@ -186,6 +188,23 @@ def test_message_that_expired_while_it_waited_is_settled(profile):
     assert sweep.sweep().expired == 1
     row.refresh_from_db()
     assert (row.state, row.has_content) == (State.EXPIRED, False)
+
+
+def test_sweep_writes_to_no_message_that_waits_on(profile):
+    """On MySQL it would lock one after the other of them, and meet those who claim them."""
+    put(mail(), mail(headers={"X-Mailsetup-Expires-At": timezone.now() + timedelta(hours=1)}))
+    with CaptureQueriesContext(connection) as queries:
+        assert sweep.sweep().due == 2
+    update = f"UPDATE {connection.ops.quote_name(Message._meta.db_table)}"
+    assert not [one["sql"] for one in queries if update in one["sql"]]
+
+
+def test_messages_expire_part_by_part(profile, monkeypatch):
+    monkeypatch.setattr(sweep, "MOST_KEYS", 2)
+    put(*(mail(headers={"X-Mailsetup-Expires-At": timezone.now()}) for _ in range(5)), mail())
+    assert sweep.sweep().expired == 5
+    states = [*Message.objects.order_by("pk").values_list("state", flat=True)]
+    assert states == [State.EXPIRED] * 5 + [State.QUEUED]
 
 
 @pytest.mark.django_db
