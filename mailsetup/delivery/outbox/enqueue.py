@@ -166,7 +166,8 @@ def _insert_once(row: Message, database: str) -> bool:
     manager = Message.objects.using(database)
     manager.bulk_create([row], ignore_conflicts=True)
     found = manager.filter(idempotency_key=row.idempotency_key).values_list("pk", "claim")
-    pk, claim = found.get()
+    # Where another's row is hidden from a transaction that began before, a lock still finds it.
+    pk, claim = found.first() or found.select_for_update().get()
     if claim != row.claim:
         content.drop_file(row.content_file)
         return False
