@@ -9,7 +9,7 @@ from email.utils import formatdate
 from functools import partial
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -130,7 +130,7 @@ def send_now(rows: QuerySet[Message]) -> int:
     """
     now = timezone.now()
     waiting = rows.filter(state=State.QUEUED)
-    keys = list(waiting.order_by("priority", "due_at").values_list("pk", flat=True)[:MOST_TOLD])
+    keys = _most_urgent(waiting)
     count = waiting.order_by().update(due_at=now)
     _tell(keys, waiting.db)
     return count
@@ -216,10 +216,15 @@ def go_on(slug: str) -> None:
     # What waits for a profile that was missing, switched off or could not be used: a reason, and
     # no attempt. Those that named no profile wait for whichever is the default one.
     kept = waiting.filter(requested__in=[slug, ""], attempts_made=0, due_at__gt=now)
-    kept.exclude(reason="").update(due_at=now)
-    its = waiting.filter(Q(profile=slug) | Q(requested__in=[slug, ""]), due_at__lte=now)
-    keys = its.order_by("priority", "due_at").values_list("pk", flat=True)[:MOST_TOLD]
-    _tell(list(keys), waiting.db)
+    kept = kept.exclude(reason="")
+    keys = _most_urgent(kept)
+    kept.update(due_at=now)
+    keys += _most_urgent(waiting.filter(profile=slug, due_at__lte=now))
+    _tell([*dict.fromkeys(keys)][:MOST_TOLD], waiting.db)
+
+
+def _most_urgent(rows: QuerySet[Message]) -> list[int]:
+    return list(rows.order_by("priority", "due_at").values_list("pk", flat=True)[:MOST_TOLD])
 
 
 def _tell(keys: list[int], database: str) -> None:

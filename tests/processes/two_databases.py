@@ -48,6 +48,7 @@ def _send(host: str, port: int) -> None:
     from django.db import transaction
 
     from mailsetup.backends import EmailBackend
+    from mailsetup.delivery.log.logbook import logbook
     from mailsetup.models import SMTPProfile
 
     profile = SMTPProfile(
@@ -63,6 +64,7 @@ def _send(host: str, port: int) -> None:
     profile.save()
     people = ("shop@example.com", ["an@example.com"])
     send_mail("at once", "text", *people)
+    assert logbook.flush()
     later = EmailBackend(background=True)
     with transaction.atomic():
         send_mail("stored", "text", *people, connection=later)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,13 +11,11 @@ from django.utils import timezone
 from mailsetup import effective
 from mailsetup.delivery import manage
 from mailsetup.delivery.outbox import courier, standing, workers
-from mailsetup.delivery.outbox import seats as seats_module
 from mailsetup.delivery.outbox.standing import Standing, resume
 from mailsetup.models import Attempt, Lease, Message, ProfileState, SMTPProfile, State
 from mailsetup.signals import profile_stopped
 from mailsetup.smtp.errors import Stage, TransportError
 from tests.backend_servers import PASSWORD, store
-from tests.smtp.hostile import Dialogue, HostileServer
 
 from .conftest import WORKER, mail, put
 
@@ -181,60 +178,6 @@ def test_mail_that_waited_for_any_profile_goes_with_the_first_one(profile, serve
     manage.go_on(other.slug)
     assert work() == 1
     assert states() == [State.SENT]
-
-
-CROWDED = "421 4.7.0 mx Error: too many connections from 127.0.0.1"
-
-
-@pytest.mark.parametrize("greeting", [CROWDED, "421 busy"])
-@pytest.mark.parametrize("others", [0, 1, 2])
-def test_one_connection_too_many_is_given_up_and_the_others_go_on(
-    profile, work, monkeypatch, greeting, others
-):
-    # Of this test alone.
-    own = seats_module._Seats()
-    monkeypatch.setattr(courier, "seats", own)
-    dialogue = Dialogue("crowded", connections=[[f"S: {greeting}", "close"]])
-    full = HostileServer(dialogue, None, bytewise=False)
-    try:
-        change(host="127.0.0.1", port=full.port, encryption="none", login="none")
-        put(mail())
-        for _ in range(others):
-            assert own.take("shop", 3)
-        work()
-    finally:
-        full.finish()
-    assert Standing(effective.resolve()).is_held is (others == 0)
-    attempt = Attempt.objects.get()
-    assert (attempt.stage, attempt.code) == ("greeting", 421)
-    # Those that others have are all that there are, for a while.
-    assert own.take("shop", 3) is (others == 0)
-    monkeypatch.setattr(seats_module, "monotonic", lambda: time.monotonic() + 301)
-    assert own.take("shop", 3)
-
-
-def test_process_that_gets_no_connection_leaves_the_profile_to_who_has_one(
-    profile, work, monkeypatch
-):
-    own = seats_module._Seats()
-    monkeypatch.setattr(courier, "seats", own)
-    dialogue = Dialogue("crowded", connections=[[f"S: {CROWDED}", "close"]])
-    full = HostileServer(dialogue, None, bytewise=False)
-    try:
-        change(host="127.0.0.1", port=full.port, encryption="none", login="none")
-        put(mail(), mail())
-        # Another process's worker.
-        Standing(effective.resolve()).works()
-        work()
-    finally:
-        full.finish()
-    assert not Standing(effective.resolve()).is_held
-    assert Attempt.objects.count() == 1
-    Message.objects.update(due_at=timezone.now())
-    assert work() == 0
-    assert not own.take("shop", 3)
-    monkeypatch.setattr(seats_module, "monotonic", lambda: time.monotonic() + 61)
-    assert own.take("shop", 3)
 
 
 def test_resumed_profile_sends_what_it_kept(profile, server, work):
