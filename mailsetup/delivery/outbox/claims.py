@@ -11,6 +11,7 @@ stands.
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -123,7 +124,7 @@ def give_back_forsaken() -> None:
             # Another thread was faster.
             return
         try:
-            give_back(claim, claim.rows)
+            claim.stands.filter(leaving=False).update(**UNCLAIMED)
         except (DatabaseError, InterfaceError):
             _forsaken.append(claim)
             raise
@@ -144,17 +145,18 @@ def _claim(
         "leaving": False,
     }
     has = connections[database].features
-    if has.has_select_for_update_skip_locked and has.supports_select_for_update_with_limit:
-        with transaction.atomic(using=database):
-            keys = _together(due.keys(requested, limit, among=among, locks=True))
+    locks = has.has_select_for_update_skip_locked and has.supports_select_for_update_with_limit
+    try:
+        with transaction.atomic(using=database) if locks else nullcontext():
+            keys = _together(due.keys(requested, limit, among=among, locks=locks))
             marked = _mark(keys, marks, database)
-    else:
-        keys = _together(due.keys(requested, limit, among=among, locks=False))
-        marked = _mark(keys, marks, database)
-    if not marked:
-        return None
-    claim.rows = due.claimed(claim.mark, keys)
-    return claim
+        if marked:
+            claim.rows = due.claimed(claim.mark, keys)
+    except (DatabaseError, InterfaceError):
+        # They may be marked all the same, and only the answer of the commit be lost.
+        forsake(claim)
+        raise
+    return claim if marked else None
 
 
 def _mark(keys: list[int], marks: dict[str, object], database: str) -> int:

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from mailsetup.delivery.outbox import courier, journal, sweep
+from mailsetup.delivery.outbox import claims, courier, journal, sweep
 from mailsetup.exceptions import OutboxUnavailableError
 from mailsetup.models import Attempt, Message, ProfileState, State
 
@@ -165,6 +165,31 @@ def test_claims_lost_to_an_outage_are_given_back_when_it_is_over(boxed, box, out
     assert work() == 2
     assert states() == [State.SENT] * 2
     assert len(set(box.accepted)) == 2
+
+
+@pytest.mark.parametrize("place", ["_mark", "Due.claimed"])
+def test_claim_whose_answer_is_lost_is_given_back_when_the_outage_is_over(
+    boxed, box, outage, work, place
+):
+    put(mail(), mail())
+    owner, name = (claims.Due, "claimed") if place == "Due.claimed" else (claims, place)
+    ours = getattr(owner, name)
+
+    def lose_the_answer(*arguments):
+        ours(*arguments)
+        outage.begin()
+        fail()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, lose_the_answer)
+        # Committed: where no row is locked no transaction is open around it.
+        patch.setattr(connection.features, "has_select_for_update_skip_locked", False)
+        with pytest.raises(OperationalError):
+            courier.work_once(10, worker=WORKER)
+    outage.on = False
+    assert states() == [State.SENDING] * 2
+    assert work() == 2
+    assert states() == [State.SENT] * 2
 
 
 def test_content_that_may_have_left_is_not_given_back_after_an_outage(boxed, box, outage, work):
