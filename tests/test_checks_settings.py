@@ -8,7 +8,7 @@ import django
 import pytest
 from django.db import connection
 
-from mailsetup import conf, conf_values, vault
+from mailsetup import checks, conf, conf_values, vault
 from mailsetup.backends import EmailBackend
 from mailsetup.effective.django_settings import BACKEND, sends_by_us
 from mailsetup.models import SMTPProfile
@@ -141,3 +141,24 @@ def test_w007_knows_who_hands_mail_on_to_us(safe, backend, settings_of_it, expec
         setattr(safe, name, value)
     assert ids() == expected
     assert sends_by_us() is not bool(expected)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, []),
+        ({"isolation_level": "read committed"}, []),
+        ({"isolation_level": "REPEATABLE READ"}, ["W013"]),
+        ({"isolation_level": "serializable"}, ["W013"]),
+        ({"isolation_level": None}, ["W013"]),
+    ],
+)
+def test_w013_a_mysql_that_locks_gaps(safe, monkeypatch, options, expected):
+    profile(sending="background")
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    monkeypatch.setattr(connection, "vendor", "mysql")
+    found = checks.check_outbox_database(databases=["default"])
+    assert [one.id.removeprefix("mailsetup.") for one in found] == expected
+    SMTPProfile.objects.update(sending="at_once")
+    assert checks.check_outbox_database(databases=["default"]) == []

@@ -7,8 +7,8 @@ Django's own database checks do; the others ask no query. All speak English, as 
 from .profiles import (
     check_deployed_profiles,
     check_environment_account,
+    check_outbox_database,
     check_profiles,
-    check_sqlite,
     check_tables,
 )
 from .site import check_backend, check_engine, check_environment, check_keys, check_settings
@@ -20,8 +20,8 @@ __all__ = [
     "check_environment",
     "check_environment_account",
     "check_keys",
+    "check_outbox_database",
     "check_profiles",
     "check_settings",
-    "check_sqlite",
     "check_tables",
 ]

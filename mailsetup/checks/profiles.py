@@ -17,7 +17,7 @@ from mailsetup.effective import Effective, django_settings, environment
 from mailsetup.exceptions import ConfigurationError, NoProfileError, SecretUnavailableError
 from mailsetup.models import Message, SMTPProfile
 from mailsetup.models.profile import needs_plaintext_consent
-from mailsetup.models.tables import turns_writers_away, unapplied_migrations
+from mailsetup.models.tables import meets_in_deadlocks, turns_writers_away, unapplied_migrations
 
 
 @register(Tags.security, deploy=True)
@@ -67,30 +67,38 @@ def check_tables(
 
 @register(Tags.database)
 @override("en")
-def check_sqlite(
+def check_outbox_database(
     app_configs: Sequence[AppConfig] | None = None,
     databases: Iterable[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """Report an SQLite that turns mails away where several processes write (W012)."""
+    """Report a database that turns mail for the background away (W012, W013)."""
     database = router.db_for_write(Message) or DEFAULT_DB_ALIAS
-    if not turns_writers_away(database):
-        return []
-    profiles = rows.profiles(databases)
+    messages: list[CheckMessage] = []
+    if turns_writers_away(database):
+        messages = [
+            CheckWarning(
+                f"Mail goes to the background, and the SQLite database “{database}” may turn it "
+                "away with “database is locked” while another process writes.",
+                hint='Set "transaction_mode": "IMMEDIATE" in its OPTIONS.',
+                id="mailsetup.W012",
+            )
+        ]
+    elif meets_in_deadlocks(database):
+        messages = [
+            CheckWarning(
+                f"Mail goes to the background, and the MySQL database “{database}” may turn it "
+                "away with a deadlock while workers claim others.",
+                hint='Leave "isolation_level" in its OPTIONS at "read committed".',
+                id="mailsetup.W013",
+            )
+        ]
+    profiles = rows.profiles(databases) if messages else None
     if profiles is None:
         return []
     found = [rows.in_force(profile) for profile in profiles]
     found += [effective.resolve(name) for name in effective.environment_slugs()]
-    if not any(one["sending"] == "background" for one in found):
-        return []
-    return [
-        CheckWarning(
-            f"Mail goes to the background, and the SQLite database “{database}” may turn it away "
-            "with “database is locked” while another process writes.",
-            hint='Set "transaction_mode": "IMMEDIATE" in its OPTIONS.',
-            id="mailsetup.W012",
-        )
-    ]
+    return messages if any(one["sending"] == "background" for one in found) else []
 
 
 @register(Tags.database)

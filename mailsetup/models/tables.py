@@ -58,3 +58,18 @@ def turns_writers_away(database: str) -> bool:
     connection = connections[database]
     mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or ""
     return connection.vendor == "sqlite" and str(mode).upper() not in {"IMMEDIATE", "EXCLUSIVE"}
+
+
+def meets_in_deadlocks(database: str) -> bool:
+    """Tell whether who stores mail there and who claims it lock each other's gaps.
+
+    MySQL and MariaDB do so under REPEATABLE READ, which is theirs; Django's own is READ COMMITTED.
+
+    Args:
+        database: its alias.
+    """
+    connection = connections[database]
+    # None leaves the server's own.
+    level = connection.settings_dict["OPTIONS"].get("isolation_level", "read committed")
+    strict = {"repeatable read", "serializable"}
+    return connection.vendor == "mysql" and (level or "repeatable read").lower() in strict
