@@ -223,6 +223,7 @@ def test_w003_and_w004_accounts_of_the_environment(safe, monkeypatch, url, expec
 def test_w003_an_account_is_named_as_the_profile_that_it_is(safe, monkeypatch, query, does):
     profile()
     monkeypatch.setenv("MAILSETUP_DEFAULT_URL", f"smtp://u:p@smtp.example.com{query}")
+    monkeypatch.setattr("sys.argv", ["manage.py", "check", "--deploy", "--database", "default"])
     found = run(databases=["default"], deploy=True)
     (told,) = [one.msg for one in found if one.id == "mailsetup.W003"]
     words = "The profile “shop” %s its password unencrypted to smtp.example.com."
