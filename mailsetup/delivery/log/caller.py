@@ -4,13 +4,16 @@ It walks the stack from the backend outward. The first frame that belongs neithe
 to Python itself is the one that asked. Nothing is imported for it and no frame is kept.
 """
 
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import AppRegistryNotReady
+
+from mailsetup.delivery.log import awaiting
 
 MOST_CHARACTERS = 250
 
@@ -55,17 +58,35 @@ def who_asks() -> Caller:
     if _known_apps is not apps.app_configs:
         _known.clear()
         _known_apps = apps.app_configs
-    frame: FrameType | None = sys._getframe(1)
+    return _first(_outward(sys._getframe(1))) or Caller()
+
+
+def _outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _first(frames: Iterator[FrameType]) -> Caller | None:
+    """Return the first of the frames that asks for a mail."""
+    for frame in frames:
         module = frame.f_globals.get("__name__") or ""
         if module == _LOG_HANDLERS:
             return Caller("django", "logging")
         app = _known[module] if module in _known else _look_up(module)
         if app is not None:
             function = f"{module}.{frame.f_code.co_qualname}".replace(".<locals>", "")
-            return _with_surroundings(app, function, frame)
-        frame = frame.f_back
-    return Caller()
+            return _with_surroundings(app, function, itertools.chain([frame], frames))
+        if awaiting.is_handler(frame) and (found := _first(iter(_in_task(frame)))) is not None:
+            return found
+    return None
+
+
+def _in_task(handler: FrameType) -> list[FrameType]:
+    try:
+        return awaiting.waiting(handler)
+    except Exception:  # noqa: BLE001 - another's frame; the mail goes out whatever is in it
+        return []
 
 
 def _look_up(module: str) -> str | None:
@@ -90,15 +111,13 @@ def _app_of(module: str) -> str:
     return module.partition(".")[0] if config is None else config.label
 
 
-def _with_surroundings(app: str, function: str, frame: FrameType) -> Caller:
+def _with_surroundings(app: str, function: str, frames: Iterable[FrameType]) -> Caller:
     """Add the view, command or task, the innermost of them where there are several."""
-    outer: FrameType | None = frame
-    while outer is not None:
+    for outer in frames:
         reader = _READERS.get(outer.f_code.co_name)
         if reader is not None and (found := _read(reader, outer)) is not None:
             kind, name = found
             return Caller(app, _joined(function, f"{kind} {name}"), kind)
-        outer = outer.f_back
     return Caller(app, function[:MOST_CHARACTERS])
 
 

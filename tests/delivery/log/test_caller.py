@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from types import ModuleType
 
 import django
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage, mail_admins, send_mail
 from django.core.management import BaseCommand, call_command
@@ -50,7 +51,16 @@ async def async_view(request):
     return HttpResponse()
 
 
-urlpatterns = [path("sync/", view), path("async/", async_view)]
+async def threaded_view(request):
+    await sync_to_async(send_mail)("Hi", "Text", None, ["bob@example.com"])
+    return HttpResponse()
+
+
+urlpatterns = [
+    path("sync/", view),
+    path("async/", async_view),
+    path("threaded/", threaded_view),
+]
 
 
 def test_function_is_named_with_its_module(asked):
@@ -107,6 +117,30 @@ def test_view_is_named_under_asgi(asked, name, function):
     with override_settings(ROOT_URLCONF=HERE):
         async_to_sync(AsyncClient().get)(f"/{name}/")
     assert asked == [("tests", f"{HERE}.send_one (view {HERE}.{function})", "view")]
+
+
+def test_async_view_that_has_a_thread_send_is_named(asked):
+    with override_settings(ROOT_URLCONF=HERE):
+        async_to_sync(AsyncClient().get)("/threaded/")
+    assert asked == [("tests", f"{HERE}.threaded_view (view {HERE}.threaded_view)", "view")]
+
+
+@pytest.mark.parametrize("thread_sensitive", [True, False])
+def test_task_that_has_a_thread_send_is_named_among_others(asked, thread_sensitive):
+    send = sync_to_async(send_mail, thread_sensitive=thread_sensitive)
+
+    async def first():
+        await send("Hi", "Text", None, ["bob@example.com"])
+
+    async def second():
+        await send("Hi", "Text", None, ["bob@example.com"])
+
+    async def main():
+        await asyncio.gather(asyncio.sleep(0), first(), second(), asyncio.sleep(0))
+
+    asyncio.run(main())
+    here = f"{HERE}.test_task_that_has_a_thread_send_is_named_among_others"
+    assert {one.caller for one in asked} == {f"{here}.first", f"{here}.second"}
 
 
 def test_command_is_named(asked):
