@@ -80,7 +80,8 @@ _TOLD: Final = re.compile(
 )
 # In front of a port: "Password reset on 127.0.0.1:18052" is Django's own subject while developing.
 _ADDRESS: Final = re.compile(
-    r"(?:(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}|\blocalhost|\[[0-9a-f:]{2,39}\]):\Z", re.IGNORECASE
+    r"(?:(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}|\blocalhost|\[(?=[0-9a-f]*:)[0-9a-f:]{2,39}\]):\Z",
+    re.IGNORECASE,
 )
 _PORT: Final = re.compile(r"\d{1,5}(?!\w)")
 
@@ -103,10 +104,13 @@ def code_spans(text: str) -> Iterator[Span]:
 def _tied(text: str, keyword: re.Match[str]) -> Span | None:
     """Return what the keyword is said to be: all behind a colon, a code-like word behind "is"."""
     tie = _TIE.match(text, keyword.end())
+    while tie is not None and (port := _port(text, tie.end())) is not None:
+        # That colon was the address's; what the keyword is said to be may stand behind it.
+        tie = _TIE.match(text, port.end())
     if tie is None:
         return None
     value = _WORD.match(text, tie.end())
-    if value is None or "://" in value.group() or _is_port(text, value.start()):
+    if value is None or "://" in value.group():
         return None
     word = value.group()
     short = value.start(), value.start() + len(word.rstrip(".,;:!?)]"))
@@ -172,14 +176,14 @@ def _says_what(text: str, start: int, end: int) -> bool:
     """Tell whether the text around a number says that it is no code."""
     if _UNIT.match(text, end) or _TOLD.search(text[max(0, start - 24) : start]):
         return True
-    return _is_port(text, start)
+    return _port(text, start) is not None
 
 
-def _is_port(text: str, start: int) -> bool:
-    """Tell whether a port begins here: an address of a computer and a colon stand before it."""
-    if _PORT.match(text, start) is None:
-        return False
-    return _ADDRESS.search(text[max(0, start - 44) : start]) is not None
+def _port(text: str, start: int) -> re.Match[str] | None:
+    """Return the port that begins here: an address of a computer and a colon stand before it."""
+    port = _PORT.match(text, start)
+    before = text[max(0, start - 44) : start]
+    return port if port is not None and _ADDRESS.search(before) else None
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

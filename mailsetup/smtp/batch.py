@@ -73,15 +73,19 @@ class _Batch(Together):
             error = self.broken or lost
         if error is not None:
             self.talk.over = True
-            if self.features.chunking and self._is_in_doubt():
-                self.server.doubt()
             self._leave(error)
         elif None in self.slots:
             self._leave(self._withdrawn())
-        return [receipt for receipt in self.slots if receipt is not None]
+        receipts = [receipt for receipt in self.slots if receipt is not None]
+        if self.features.chunking:
+            self._note_doubt({receipt.outcome for receipt in receipts})
+        return receipts
 
-    def _is_in_doubt(self) -> bool:
-        return any(one is not None and one.outcome is Outcome.AMBIGUOUS for one in self.slots)
+    def _note_doubt(self, outcomes: set[Outcome]) -> None:
+        if Outcome.AMBIGUOUS in outcomes:
+            self.server.doubt()
+        elif Outcome.SENT in outcomes:
+            self.server.doubts = 0
 
     def _converse(self) -> None:
         joins = self.features.joining and not self.features.chunking

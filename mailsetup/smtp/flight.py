@@ -52,9 +52,7 @@ class Flight:
         # Why the server takes no more messages over this connection, where it said so in a flight
         # and went on answering.
         self.spent: TransportError | None = None
-        # Whether it has wanted nothing since then.
-        self.leaving = False
-        # Whether it neither hung up nor said another word.
+        # Whether it did not hang up behind 421, and said no whole reply either.
         self.silent = False
         # A reply that was read before its time.
         self._ahead: Reply | None = None
@@ -102,7 +100,7 @@ class Flight:
             if not (due and self._goes_on()):
                 # RFC 5321 section 3.8: nothing behind this was accepted.
                 raise ClosingError(error)
-            self.spent, self.leaving = error, True
+            self.spent = error
         return reply
 
     def closes(self, reply: Reply) -> TransportError:
@@ -121,8 +119,8 @@ class Flight:
         except (ReplyTimeoutError, ProtocolError):
             self.silent = True
         except ConnectionLostError:
-            # It hung up, as RFC 5321 section 3.8 has it.
-            pass
+            # It hung up, as RFC 5321 section 3.8 has it; unless it was saying something.
+            self.silent = self.wire.has_unread
         return self._ahead is not None
 
     def unanswered(self) -> TransportError:

@@ -60,7 +60,7 @@ class Server:
         self.no_chunking_until = monotonic() + _DISTRUST
 
     def doubt(self) -> None:
-        """Count a connection that ended in doubt since a message was accepted.
+        """Count a connection that ended in doubt, since one that did not.
 
         Dovecot's submission service may crash at a BDAT behind a refused MAIL: each time the
         refusal is lost, and so would be those of all messages to come.

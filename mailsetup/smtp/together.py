@@ -10,7 +10,7 @@ from typing import Final
 
 from . import verdict
 from .content import Item, prepare
-from .errors import ConnectionLostError, ProtocolError, ReplyTimeoutError, TransportError
+from .errors import ConnectionLostError, TransportError
 from .flight import ClosingError
 from .transactions import MOST_COMMANDS, Transactions
 
@@ -139,7 +139,7 @@ class Together(Transactions):
     def _doubt(self, items: list[Item], why: ConnectionLostError | ClosingError) -> None:
         """Settle the messages of a flight behind the one where the conversation ended."""
         error = why.error if isinstance(why, ClosingError) else why
-        if not items or self._hung_up(error):
+        if not items or (error.code == 421 and not self.silent):
             return
         if error.code is not None:
             # That reply was another one's.
@@ -155,14 +155,18 @@ class Together(Transactions):
         try:
             ready = self._envelope(item, commands, len(commands))
         except ConnectionLostError as lost:
-            if self.left and self.slots[item.index] is None and not self._hung_up(lost):
+            if self.left and self.slots[item.index] is None:
                 self._close(item.index, verdict.ambiguous(item, self.broken or lost))
             raise
         except ClosingError as closing:
-            # After 421 nothing was accepted; out of step, what was read tells nothing.
-            is_open = self.slots[item.index] is None
-            if is_open and self.left and closing.error.code != 421:
-                self._close(item.index, verdict.ambiguous(item, closing.error))
+            error = closing.error
+            if (
+                self.left
+                and self.slots[item.index] is None
+                and not self._is_refused(commands, error)
+            ):
+                error = self.unanswered() if error.code == 421 else error
+                self._close(item.index, verdict.ambiguous(item, error))
             raise
         if ready is None:
             self._stay_in_step(item)
@@ -173,16 +177,22 @@ class Together(Transactions):
         """Read the reply to the BDAT of a message whose envelope was refused."""
         self.talk.dirty = True
         reply = self.read(self.wire.account.final_timeout, due=self.behind > 0)
-        if reply.positive and item.accepted:
+        if reply.positive and (item.accepted or self.spent is not None):
             # It took the content for recipients, though not from this sender: whose mail was it?
+            # Or it answers for the one before, and said 421 unasked.
             error = self.out_of_step()
             self._close(item.index, verdict.ambiguous(item, error))
             raise ClosingError(error)
 
-    def _hung_up(self, error: TransportError) -> bool:
-        """Tell whether the server ended the connection because it wants no more messages."""
-        if error.code == 421:
-            return not self.silent
-        if isinstance(error, ReplyTimeoutError | ProtocolError):
-            return False
-        return self.leaving and self.broken is None
+    def _is_refused(self, commands: list[bytes], error: TransportError) -> bool:
+        """Tell whether nobody accepted the message under way, for certain.
+
+        Out of step, what was read tells nothing. After 421 and silence it is certain where MAIL was
+        refused, or where that was what 421 was said to; not where RSET in front of it was.
+        """
+        if error.code != 421 or not self.silent:
+            return error.code == 421
+        resets = commands[0] == b"RSET\r\n"
+        reset, mail = self.replies[:resets], self.replies[resets : resets + 1]
+        is_reset = len(reset) == resets and all(reply.positive for reply in reset)
+        return is_reset and not any(reply.positive for reply in mail)

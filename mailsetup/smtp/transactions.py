@@ -160,7 +160,6 @@ class Transactions(Flight):
     def _judge(self, item: Item, replies: list[Reply]) -> Item | None:
         """Settle *item* where its envelope was refused; else return whose body comes next."""
         mail, answers = replies[0], replies[1:]
-        self.leaving = self.leaving and not mail.positive
         data = answers.pop() if len(answers) > len(item.rcpts) else None
         for reply in replies:
             if 300 <= reply.code < 400 and reply is not data:
@@ -240,7 +239,6 @@ class Transactions(Flight):
                 raise ClosingError(self.broken)
             self.wire.stage = Stage.ACCEPTED
             self.server.chunks = self.server.chunks or chunking
-            self.server.doubts = 0
             self._close(item.index, verdict.sent(item, reply, self.wire.scrub))
         elif reply.code < 400:
             error = self.out_of_step()

@@ -29,6 +29,13 @@ TELLING: list[tuple[str, list[str]]] = [
     ("otpauth://totp/Shop:ann?secret=JBSWY3DPEHPK3PXP&issuer=Shop", ["JBSWY3DPEHPK3PXP"]),
     ("shop-app://open?t=kitten", ["kitten"]),
     ("mailto:leave+Zk3x9Qa8@lists.example?subject=leave-Zk3x9Qa8", ["Zk3x9Qa8"]),
+    # Behind a port.
+    ("The password on localhost:8000 is Sommerwind.", ["Sommerwind"]),
+    ("Your password for localhost:8000 is: Sommerwind", ["Sommerwind"]),
+    ("Password on localhost:8000: Sommer wind", ["Sommer", "wind"]),
+    ("mật khẩu của localhost:8000 là Sommerwind7", ["Sommerwind7"]),
+    ("Your [2FA]:48213", ["48213"]),
+    ("PIN [ada]:48213", ["48213"]),
     # Codes.
     ("Your code is 482913.", ["482913"]),
     ("482913 is your Shop verification code", ["482913"]),
