@@ -1,6 +1,5 @@
 """``manage.py demo`` as a process: it starts, serves, takes mail, and ends whole."""
 
-import io
 import json
 import os
 import re
@@ -15,10 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from django.core.management import CommandError, call_command
 
-from config.management.commands.demo import Command
-from mailsetup.models import SMTPProfile
 from tests.example.browser import Browser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -151,23 +147,6 @@ def test_demo_takes_other_ports_where_the_usual_ones_are_in_use(tmp_path):
             assert demo.ports[0] != port
             assert Browser(demo.site).open("")
             assert demo.end() == 0
-
-
-@pytest.mark.django_db
-def test_a_profile_that_names_a_port_of_an_earlier_start_is_told():
-    SMTPProfile.objects.create(slug="here", host="localhost", port=1587, login="none")
-    SMTPProfile.objects.create(slug="moved", host="localhost", port=1588, login="none")
-    SMTPProfile.objects.create(slug="other", host="smtp.example.com", port=587, login="none")
-    told = io.StringIO()
-    Command(stdout=told).tell_moved("localhost", {1587, 1465})
-    (line,) = told.getvalue().splitlines()
-    assert line.startswith("The profile “moved” names port 1588, where")
-
-
-@pytest.mark.parametrize("port", ["80000", "-1", "x", ""])
-def test_a_port_that_is_none_is_refused(port):
-    with pytest.raises(CommandError, match="is no port: use a number from 1 to 65535"):
-        call_command("demo", f"--port={port}")
 
 
 def test_demo_leaves_the_sites_own_database_alone(tmp_path):
