@@ -12,8 +12,8 @@ from typing import Any
 __all__ = ["is_handler", "waiting"]
 
 # The thread may be faster than the task that started it, whose frames show once it stands still.
-_TRIES = 10
-_PAUSE = 0.001
+# Seconds between two looks, longer and longer.
+_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 
 
 def is_handler(frame: FrameType) -> bool:
@@ -30,12 +30,12 @@ def waiting(handler: FrameType) -> list[FrameType]:
     """
     # What is run, an object of this one call: asgiref's own frame in the task has it too.
     call = handler.f_locals["args"][0]
-    for _ in range(_TRIES):
+    for pause in _PAUSES:
         for task in asyncio.all_tasks(handler.f_locals["loop"]):
             frames = [*_frames(task.get_coro())]
             if any(_has(frame, call) for frame in frames):
                 return frames[::-1]
-        time.sleep(_PAUSE)
+        time.sleep(pause)
     return []
 
 
