@@ -15,9 +15,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext as _
 
 from mailsetup.delivery.addresses import bare_address, envelope_address
-from mailsetup.delivery.choose import choose, makes_own_account, tell_unknown
+from mailsetup.delivery.choose import choose, makes_own_account
 from mailsetup.delivery.log.caller import who_asks
 from mailsetup.delivery.log.entries import Request
+from mailsetup.delivery.options import tell_unknown
 from mailsetup.delivery.outbox import wishes
 from mailsetup.delivery.outbox.enqueue import enqueue
 from mailsetup.delivery.reporting import report

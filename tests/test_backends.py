@@ -12,7 +12,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, mail_admins, 
 
 from mailsetup import conf
 from mailsetup.backends import EmailBackend
-from mailsetup.delivery.choose import tell_unknown
+from mailsetup.delivery.options import tell_unknown
 from mailsetup.exceptions import NoProfileError, ProfileNotFoundError, SecretUnavailableError
 from mailsetup.models import Message, SMTPProfile
 from mailsetup.smtp.account import Secret

@@ -1,17 +1,12 @@
 """Chooses the profile for a mail; the one place where rules about that belong."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any
 
-import django
 from django.utils.translation import gettext as _
 
 from mailsetup import effective
-from mailsetup.delivery.reporting import report
 from mailsetup.effective import (
     Effective,
     Origin,
@@ -115,25 +110,3 @@ def _with_overrides(found: Effective, given: Mapping[str, Any]) -> Effective:
 def _entered_for_another(found: Effective) -> str:
     changed = ("username",)
     raise SecretUnavailableError(secret_sentence(found.slug, changed), changed=changed)
-
-
-@lru_cache(maxsize=64)
-def tell_unknown(*names: str) -> None:
-    """Log, once a process, options that do nothing: before Django 6.1 nobody refuses them.
-
-    With a misspelt ``profile`` a mail would go by the default one, and nobody would know.
-
-    Args:
-        names: of the arguments that neither Django's backends nor ours know.
-    """
-    if not names or django.VERSION >= (6, 1):
-        return
-    for name in names:
-        likely = get_close_matches(name, ["profile", "background"], n=1)
-        question = f" Do you mean {likely[0]!r}?" if likely else ""
-        report(
-            logging.WARNING,
-            "mailsetup's backend has no option %r; it is ignored.%s",
-            name,
-            question,
-        )

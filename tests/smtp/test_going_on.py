@@ -14,7 +14,7 @@ from .postman import OFFERS, Decision, MemorySocket, Postman
 CHUNKING = (*OFFERS, "CHUNKING")
 STAGES = (("mail",), ("rcpt",), ("content",), ("rset",), ("mail", "rcpt", "content", "rset"))
 CODES = ((421,), (421, 450, 550), (421, 452, 503))
-DIALOGUES = 200
+DIALOGUES = 1_000
 
 
 class GoesOn(Postman):
